@@ -1,0 +1,1 @@
+"""A national network on one machine: synthetic people, hospitals, a hub and studies. It is a simulation and says so."""

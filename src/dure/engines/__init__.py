@@ -1,0 +1,1 @@
+"""Databases that can answer a plan."""

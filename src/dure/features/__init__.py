@@ -1,0 +1,1 @@
+"""Covariates of a cohort."""

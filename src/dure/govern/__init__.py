@@ -1,0 +1,1 @@
+"""Who may ask what: purposes, permits, the policy and the audit log."""

@@ -1,0 +1,1 @@
+"""The design system: tokens, base templates, chart themes, words in two languages."""

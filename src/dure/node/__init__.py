@@ -1,0 +1,1 @@
+"""The hospital's program: verifies, extracts, computes, passes the gate, signs, sends."""

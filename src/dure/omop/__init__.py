@@ -1,0 +1,1 @@
+"""The OMOP Common Data Model as data: tables, columns, concept sets."""

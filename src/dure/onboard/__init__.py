@@ -1,0 +1,1 @@
+"""A hospital's way in: files to an OMOP CDM, with every row accounted for."""

@@ -1,0 +1,1 @@
+"""Statistics made of sums, one file each. `ALL` is the register."""

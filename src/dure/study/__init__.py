@@ -1,0 +1,1 @@
+"""What may be asked: specifications, kinds, the protocol of a run, the report."""
