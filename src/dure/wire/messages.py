@@ -1,0 +1,259 @@
+"""The messages of the network: what each party says, as frozen data. `docs/protocol.md` is their order.
+
+Responsible for: the fields and their meaning. Not responsible for: signatures (`envelope`), when each is lawful
+(`dure.study.protocol`, `dure.govern.permit`).
+"""
+
+from datetime import date, datetime
+from enum import StrEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dure.wire.codec import Malformed, message
+from dure.wire.envelope import Envelope
+from dure.wire.rules import Mode, Rules
+
+
+class Provenance(StrEnum):
+    """What the dataset's declaration says of it. Rules may be off only for the last two."""
+
+    REAL = "real"
+    SYNTHETIC = "synthetic"
+    PUBLIC = "public"
+
+
+class Exchange(StrEnum):
+    """One message from every hospital of the roster. `total` rounds are SUPPORT then VALUES, `by_hospital` RELEASE."""
+
+    ACCEPT = "accept"
+    SUPPORT = "support"
+    VALUES = "values"
+    RELEASE = "release"
+
+
+@message
+class DatasetDeclaration:
+    """What a hospital's board says of its dataset, signed with the board key.
+
+    Attributes:
+        people_about: people, rounded by the hospital to two digits before it leaves.
+    """
+
+    hospital: str
+    dataset_version: str
+    cdm_version: str
+    provenance: Provenance
+    people_about: int
+    first_date: date
+    last_date: date
+    declared: datetime
+
+
+@message
+class Enrolment:
+    """A hospital asks to be listed: signed by both of its keys, which shows that it holds them."""
+
+    hospital: str
+    name: str
+    affiliation: str
+    board_key: str
+    node_key: str
+    declaration: Envelope
+    created: datetime
+
+
+@message
+class Permit:
+    """A board's yes: what may be run, for whom, on what, under which rules, until when. Signed with the board key.
+
+    Attributes:
+        study: digest of the signed study's payload.
+        rounds: the most rounds, over all steps, that may be answered under it.
+        node_key: the key to which the board delegates running it.
+        epoch: the hospital's epoch when it was signed; void in any other.
+    """
+
+    study: str
+    asker: str
+    asker_key: str
+    hospital: str
+    node_key: str
+    epoch: int
+    dataset_version: str
+    provenance: Provenance
+    mode: Mode
+    rules: Rules
+    rounds: int
+    issued: datetime
+    expires: datetime
+
+
+@message
+class Decline:
+    """A board's no, with the reason that the asker is shown. Signed with the board key."""
+
+    study: str
+    hospital: str
+    reason: str
+    issued: datetime
+
+
+@message
+class Seat:
+    """One hospital of a run, bound to the permit that it signed."""
+
+    hospital: str
+    permit: str
+    provenance: Provenance
+
+
+@message
+class Manifest:
+    """One run, fixed before it starts: who, under which permits and rules, which layouts in which order.
+
+    Attributes:
+        rules: the strictest of the permits, part by part.
+        layouts: the digest of every step's layout.
+    """
+
+    run: str
+    study: str
+    mode: Mode
+    roster: tuple[Seat, ...]
+    rules: Rules
+    layouts: tuple[str, ...]
+    created: datetime
+    expires: datetime
+
+
+@message
+class Position:
+    """Where a run is: a step of the study, a round of its statistic, an exchange of the round."""
+
+    step: int
+    round: int
+    exchange: Exchange
+
+
+@message
+class Task:
+    """What the hub asks of one hospital at one position.
+
+    Attributes:
+        manifest: digest of the manifest; the manifest itself travels once, with the ACCEPT task.
+        state: the statistic's state, encoded; a question in itself, judged by the node.
+        open: VALUES only: a bitmap (`pack`) of the layout's cells that the network's thresholds let through.
+    """
+
+    run: str
+    manifest: str
+    position: Position
+    state: bytes | None = None
+    open: bytes | None = None
+
+
+@message
+class RunOffer:
+    """The exact bytes of a manifest and the permits that it names, for each node to check before it accepts."""
+
+    manifest: bytes
+    permits: tuple[Envelope, ...]
+
+
+@message
+class StudyOffer:
+    """A study put before a hospital's board, in the asker's own envelope."""
+
+    study: Envelope
+    asked: datetime
+
+
+@message
+class Acceptance:
+    """A node takes its seat: signed with the node key."""
+
+    run: str
+    manifest: str
+    hospital: str
+
+
+@message
+class Contribution:
+    """A hospital's numbers at one position, as the gate released them. Signed with the node key.
+
+    Attributes:
+        task: digest of the task's encoded bytes, so that an answer can't be moved to another question.
+        layout: digest of the layout by which `numbers` is laid out.
+        numbers: ring bytes: the cells' support (SUPPORT), the fields (VALUES), or both in this order (RELEASE).
+        shown: RELEASE only: a bitmap of the cells that the hospital's gate let through; the rest are zero.
+    """
+
+    run: str
+    manifest: str
+    hospital: str
+    position: Position
+    task: str
+    layout: str
+    numbers: bytes
+    shown: bytes | None = None
+
+
+@message
+class Refusal:
+    """A hospital's gate says no at one position: an answer, distinct from zero. Signed with the node key.
+
+    Attributes:
+        rule: the id of the rule in the register.
+        reason: one sentence that holds no number about people.
+    """
+
+    run: str
+    manifest: str
+    hospital: str
+    position: Position
+    rule: str
+    reason: str
+
+
+@message
+class Poll:
+    """A node asks for work and says where it stands. Signed with the node key; `sent` must be near the hub's clock."""
+
+    hospital: str
+    epoch: int
+    dataset_version: str
+    directory_version: int
+    sent: datetime
+    wait_seconds: int
+    nonce: str
+
+
+@message
+class PollAnswer:
+    """All that waits for a hospital: idempotent, the same again until it is answered."""
+
+    now: datetime
+    directory: Envelope | None
+    offers: tuple[StudyOffer, ...]
+    runs: tuple[RunOffer, ...]
+    tasks: tuple[Task, ...]
+    closed: tuple[str, ...]
+
+
+def pack(bits: NDArray[np.bool_]) -> bytes:
+    """A bitmap of a vector of booleans."""
+    return np.packbits(bits).tobytes()
+
+
+def unpack(bitmap: bytes, count: int, *, where: str) -> NDArray[np.bool_]:
+    """`count` booleans from a bitmap.
+
+    Raises:
+        Malformed: another number of bits.
+    """
+    if len(bitmap) != (count + 7) // 8:
+        raise Malformed(
+            f"A bitmap of {len(bitmap)} bytes for {count} cells.", where=where, mend="Send one bit a cell."
+        )
+    return np.unpackbits(np.frombuffer(bitmap, dtype=np.uint8), count=count).astype(np.bool_)

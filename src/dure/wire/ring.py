@@ -1,0 +1,80 @@
+"""The ring Z/2^128 in which sums are added: two unsigned 64-bit lanes, low lane first.
+
+Responsible for: fixed-point numbers in and out of the ring, and exact addition (the order of addends never matters).
+Not responsible for: which numbers may be sent (`guard`), what they mean (`sums`).
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+Lanes = NDArray[np.uint64]
+TWO_64 = 2.0**64
+LARGEST = 2.0**120
+"""Magnitudes from here on are refused before they enter: 128 hospitals at the limit still don't wrap."""
+
+
+def to_ring(values: NDArray[np.float64] | NDArray[np.int64], scale: int) -> Lanes:
+    """Fixed point with `scale` fractional bits. Integers at scale 0 are exact.
+
+    Args:
+        values: shape (n,), finite.
+
+    Returns:
+        shape (n, 2).
+
+    Raises:
+        OverflowError: not finite, or 2^120 or more after scaling.
+    """
+    if values.dtype.kind == "i" and scale == 0:
+        low = values.astype(np.int64).view(np.uint64)
+        high = np.where(values < 0, np.uint64(0xFFFFFFFFFFFFFFFF), np.uint64(0))
+        return np.stack([low, high], axis=1)
+    scaled = np.rint(np.ldexp(values.astype(np.float64), scale))
+    if not np.all(np.abs(scaled) < LARGEST):
+        raise OverflowError("a value is not finite or too large for the ring")
+    high_part = np.floor(scaled / TWO_64)
+    low = (scaled - high_part * TWO_64).astype(np.uint64)
+    return np.stack([low, high_part.astype(np.int64).view(np.uint64)], axis=1)
+
+
+def add(left: Lanes, right: Lanes) -> Lanes:
+    """Element-wise sum modulo 2^128. Shapes (n, 2)."""
+    low = left[:, 0] + right[:, 0]
+    carry = (low < left[:, 0]).astype(np.uint64)
+    return np.stack([low, left[:, 1] + right[:, 1] + carry], axis=1)
+
+
+def from_ring(lanes: Lanes, scale: int) -> NDArray[np.float64]:
+    """Signed numbers from the ring, rounded once to double. Shape (n,)."""
+    low, high = lanes[:, 0], lanes[:, 1].view(np.int64)
+    small = high == (low.view(np.int64) >> 63)
+    wide = high.astype(np.float64) * TWO_64 + low.astype(np.float64)
+    return np.ldexp(np.where(small, low.view(np.int64).astype(np.float64), wide), -scale)
+
+
+def integers(lanes: Lanes) -> NDArray[np.int64]:
+    """Signed integers from the ring at scale 0. Shape (n,).
+
+    Raises:
+        OverflowError: a value needs more than 64 bits.
+    """
+    low, high = lanes[:, 0].view(np.int64), lanes[:, 1].view(np.int64)
+    if not np.all(high == (low >> 63)):
+        raise OverflowError("a count needs more than 64 bits")
+    return low.copy()
+
+
+def to_bytes(lanes: Lanes) -> bytes:
+    """Little-endian bytes, 16 a value."""
+    return np.ascontiguousarray(lanes, dtype="<u8").tobytes()
+
+
+def from_bytes(data: bytes, count: int) -> Lanes:
+    """`count` values from `to_bytes`.
+
+    Raises:
+        ValueError: another number of bytes.
+    """
+    if len(data) != 16 * count:
+        raise ValueError(f"{len(data)} bytes where {16 * count} belong")
+    return np.frombuffer(data, dtype="<u8").astype(np.uint64).reshape(count, 2)

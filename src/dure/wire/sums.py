@@ -1,0 +1,156 @@
+"""Sums: the only shape in which anything about people crosses a hospital's wall.
+
+Responsible for: layouts (fixed by a study's parameters alone, never by data), the numbers laid out so, their addition.
+Not responsible for: computing them (`stats`), letting them out (`guard`).
+"""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dure.wire import ring
+
+Numbers = NDArray[np.float64] | NDArray[np.int64]
+Support = NDArray[np.int64]
+
+
+class FieldKind(StrEnum):
+    """What a field's numbers are: people or events counted, a quantity added up, or a derivative of a likelihood."""
+
+    COUNT = "count"
+    MOMENT = "moment"
+    DERIVATIVE = "derivative"
+
+
+class Unit(StrEnum):
+    """What a field is a sum over."""
+
+    PERSON = "person"
+    STRATUM = "stratum"
+    HOSPITAL = "hospital"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Field:
+    """One named array of a layout.
+
+    Attributes:
+        rests_on: for every element, the index of the cell whose people it is a sum over; its shape is the field's.
+        bound: the largest magnitude that one person may add to an element.
+        scale: fractional bits in the ring; 0 means integers, exactly.
+        grain: what `by_hospital` rounding counts as one (1 for people, 365 for person-days).
+    """
+
+    name: str
+    kind: FieldKind
+    unit: Unit
+    bound: float
+    rests_on: NDArray[np.int64]
+    scale: int = 0
+    grain: int = 1
+
+    @property
+    def size(self) -> int:
+        return int(self.rests_on.size)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Relation:
+    """`whole` counts everyone that `parts` count: cells by index. What isn't published of it can be subtracted.
+
+    Attributes:
+        disjoint: nobody is in two parts. Where somebody may be, a group of cells is only as large as its largest cell.
+    """
+
+    whole: int
+    parts: tuple[int, ...]
+    disjoint: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class Layout:
+    """What a statistic sends, known before any data is seen.
+
+    Attributes:
+        cells: every group of people that a number rests on, *and every complement that can be had by subtraction*.
+        relations: which cells add up to which.
+        fields: the arrays, in the order in which they are sent.
+    """
+
+    cells: tuple[str, ...]
+    relations: tuple[Relation, ...]
+    fields: tuple[Field, ...]
+
+    @cached_property
+    def size(self) -> int:
+        """The number of elements over all fields."""
+        return sum(field.size for field in self.fields)
+
+    @cached_property
+    def rests_on(self) -> NDArray[np.int64]:
+        """The cell of every element, over all fields in order. Shape (size,)."""
+        return np.concatenate([field.rests_on.ravel() for field in self.fields])
+
+    @cached_property
+    def digest(self) -> str:
+        """The content id by which both sides know that they mean the same vector."""
+        told = hashlib.sha256(repr((self.cells, self.relations)).encode())
+        for field in self.fields:
+            told.update(
+                repr((field.name, field.kind, field.unit, field.bound, field.scale, field.grain)).encode()
+                + repr(field.rests_on.shape).encode()
+                + field.rests_on.astype("<i8").tobytes()
+            )
+        return "sha256:" + told.hexdigest()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sums:
+    """Numbers laid out by a layout: one array a field, of the field's shape (int64 at scale 0, else float64)."""
+
+    layout: Layout
+    values: Mapping[str, Numbers]
+
+    def __post_init__(self) -> None:
+        """Raise ValueError where names, shapes or types differ from the layout's."""
+        if set(self.values) != {field.name for field in self.layout.fields}:
+            raise ValueError(f"fields {sorted(self.values)} are not the layout's")
+        for field in self.layout.fields:
+            array = self.values[field.name]
+            wanted = np.int64 if field.scale == 0 else np.float64
+            if array.shape != field.rests_on.shape or array.dtype != wanted:
+                raise ValueError(f"{field.name}: {array.dtype}{array.shape} is not the layout's")
+
+    @classmethod
+    def zero(cls, layout: Layout) -> "Sums":
+        """The neutral element of addition."""
+        return cls.from_ring(layout, np.zeros((layout.size, 2), dtype=np.uint64))
+
+    def to_ring(self) -> ring.Lanes:
+        """All fields, in order, as one vector of the ring. Shape (layout.size, 2)."""
+        return np.concatenate(
+            [ring.to_ring(self.values[field.name].ravel(), field.scale) for field in self.layout.fields]
+        )
+
+    @classmethod
+    def from_ring(cls, layout: Layout, lanes: ring.Lanes) -> "Sums":
+        """The numbers in a vector of the ring, each rounded once to double (integers stay exact)."""
+        values: dict[str, Numbers] = {}
+        start = 0
+        for field in layout.fields:
+            part = lanes[start : start + field.size]
+            flat: Numbers = ring.integers(part) if field.scale == 0 else ring.from_ring(part, field.scale)
+            values[field.name] = flat.reshape(field.rests_on.shape)
+            start += field.size
+        return cls(layout=layout, values=values)
+
+    def __add__(self, other: "Sums") -> "Sums":
+        """Element-wise, in the ring: exact, whatever the order."""
+        if other.layout.digest != self.layout.digest:
+            raise ValueError("two layouts cannot be added")
+        return Sums.from_ring(self.layout, ring.add(self.to_ring(), other.to_ring()))
