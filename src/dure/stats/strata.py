@@ -1,0 +1,20 @@
+"""Strata: named tables of levels, into which people fall. Shared by the statistics that are broken down."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dure.wire.codec import message
+
+
+@message
+class Strata:
+    """One breakdown: its name and its levels in order. A frame's column of the same name holds level numbers."""
+
+    name: str
+    levels: tuple[str, ...]
+
+
+def people_per_level(people: NDArray[np.int64], level: NDArray[np.int64], levels: int) -> NDArray[np.int64]:
+    """Distinct people in each level. Both arrays have shape (n,); the result has shape (levels,)."""
+    pairs = np.unique(np.stack([level, people]), axis=1)
+    return np.bincount(pairs[0], minlength=levels).astype(np.int64)
