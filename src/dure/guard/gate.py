@@ -1,0 +1,170 @@
+"""The gate: only what passes here leaves a hospital, and only here is a `Release` made.
+
+Responsible for: the two judgements. `release_*` judge one hospital's answer before it leaves; `judge_total` judges the
+network's support before values are asked for. Not responsible for: permits (`dure.govern.permit`), masks, sending.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from dure.guard.populations import People, small_difference
+from dure.guard.register import (
+    BOUNDS,
+    CONSISTENT,
+    LEAST_HOSPITALS,
+    LEAST_PEOPLE,
+    SMALL_DIFFERENCE,
+    GateRule,
+)
+from dure.guard.suppression import Mask, open_cells
+from dure.stats.base import Answer
+from dure.wire import ring
+from dure.wire.messages import pack
+from dure.wire.rules import Rules
+from dure.wire.sums import FieldKind, Layout, Numbers, Sums, Support
+
+_MADE_HERE = object()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Release:
+    """Numbers that may leave. The outbox takes nothing else, and only this file can make one.
+
+    Attributes:
+        layout: digest of the layout.
+        numbers: ring bytes, as `dure.wire.messages.Contribution.numbers`.
+        shown: bitmap of the cells shown, in `by_hospital`.
+    """
+
+    layout: str
+    numbers: bytes
+    shown: bytes | None
+    seal: object
+
+    def __post_init__(self) -> None:
+        """Raise TypeError where anything but the gate makes one."""
+        if self.seal is not _MADE_HERE:
+            raise TypeError("only the gate makes a Release")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Withheld:
+    """The gate's no: an answer of its own, distinct from zero. `reason` holds no number about people."""
+
+    rule: GateRule
+    reason: str
+
+
+def release_support(layout: Layout, answer: Answer) -> Release | Withheld:
+    """`total`, first exchange: people behind every cell, for the network to add."""
+    fault = _fault(layout, answer)
+    if fault is not None:
+        return fault
+    return _release(layout, ring.to_ring(answer.support, 0))
+
+
+def release_values(layout: Layout, answer: Answer, is_open: Mask) -> Release | Withheld:
+    """`total`, second exchange: the elements whose cells the network's thresholds opened; the rest are sent as zero."""
+    fault = _fault(layout, answer)
+    if fault is not None:
+        return fault
+    return _release(layout, _hide(answer.sums, is_open).to_ring())
+
+
+def release_hospital(
+    layout: Layout, answer: Answer, rules: Rules, past: Iterable[People] = ()
+) -> Release | Withheld:
+    """`by_hospital`: this hospital's own thresholds and rounding, before anything leaves.
+
+    Args:
+        past: populations that this hospital has answered about `by_hospital` before.
+    """
+    fault = _fault(layout, answer)
+    if fault is not None:
+        return fault
+    k = rules.least_people
+    if not rules.off:
+        known = list(past)
+        if any(small_difference(people, known, k) for people in answer.populations.values()):
+            return Withheld(
+                rule=SMALL_DIFFERENCE,
+                reason="The people asked about differ by a few from people already answered about.",
+            )
+    is_open = open_cells(layout, answer.support, k)
+    if not (is_open & (answer.support > 0)).any():
+        return Withheld(rule=LEAST_PEOPLE, reason="No cell rests on enough people at this hospital.")
+    rounded = _round(_hide(answer.sums, is_open), rules.round_to)
+    support = np.where(is_open, _nearest(answer.support, rules.round_to), 0)
+    numbers = np.concatenate([ring.to_ring(support, 0), rounded.to_ring()])
+    return _release(layout, numbers, shown=pack(is_open))
+
+
+def judge_total(layout: Layout, support: Support, rules: Rules, *, hospitals: int) -> Mask | Withheld:
+    """The network's thresholds: which cells' values may be asked for.
+
+    Args:
+        support: people behind every cell, added over the hospitals that answered. Shape (len(layout.cells),).
+        hospitals: how many of them are outside the asker's affiliation.
+    """
+    if hospitals < rules.least_hospitals:
+        return Withheld(
+            rule=LEAST_HOSPITALS,
+            reason=f"A total needs {rules.least_hospitals} hospitals outside the asker's affiliation.",
+        )
+    if (support < 0).any():
+        return Withheld(rule=BOUNDS, reason="A hospital sent a negative number of people.")
+    is_open = open_cells(layout, support, rules.least_people)
+    if not (is_open & (support > 0)).any():
+        return Withheld(rule=LEAST_PEOPLE, reason="No cell rests on enough people in the whole network.")
+    return is_open
+
+
+def _release(layout: Layout, lanes: ring.Lanes, *, shown: bytes | None = None) -> Release:
+    return Release(layout=layout.digest, numbers=ring.to_bytes(lanes), shown=shown, seal=_MADE_HERE)
+
+
+def _fault(layout: Layout, answer: Answer) -> Withheld | None:
+    """What makes an answer no lawful sum of people, whatever its size."""
+    if answer.sums.layout.digest != layout.digest or answer.support.shape != (len(layout.cells),):
+        return Withheld(rule=CONSISTENT, reason="The answer is not laid out as the study says.")
+    if (answer.support < 0).any():
+        return Withheld(rule=BOUNDS, reason="A number of people is negative.")
+    for relation in layout.relations:
+        parts = int(answer.support[list(relation.parts)].sum())
+        whole = int(answer.support[relation.whole])
+        if parts < whole or (relation.disjoint and parts > whole):
+            return Withheld(rule=CONSISTENT, reason="Parts don't add up to their whole.")
+    for field in layout.fields:
+        values = answer.sums.values[field.name]
+        if not np.isfinite(values).all():
+            return Withheld(rule=BOUNDS, reason=f"The field {field.name} is not finite.")
+        if (np.abs(values) > field.bound * answer.support[field.rests_on]).any():
+            return Withheld(rule=BOUNDS, reason=f"The field {field.name} holds more than its people can add.")
+        if field.kind is FieldKind.COUNT and (values < 0).any():
+            return Withheld(rule=BOUNDS, reason=f"The field {field.name} counts below zero.")
+    return None
+
+
+def _hide(sums: Sums, is_open: Mask) -> Sums:
+    values: dict[str, Numbers] = {}
+    for field in sums.layout.fields:
+        array = sums.values[field.name].copy()
+        array[~is_open[field.rests_on]] = 0
+        values[field.name] = array
+    return Sums(layout=sums.layout, values=values)
+
+
+def _round(sums: Sums, base: int) -> Sums:
+    values: dict[str, Numbers] = {}
+    for field in sums.layout.fields:
+        array = sums.values[field.name]
+        values[field.name] = _nearest(array, base * field.grain) if field.scale == 0 else array
+    return Sums(layout=sums.layout, values=values)
+
+
+def _nearest(values: Numbers, base: int) -> Support:
+    if base == 1:
+        return values.astype(np.int64)
+    return ((values.astype(np.int64) + base // 2) // base) * base

@@ -1,0 +1,80 @@
+"""The register of the gate's rules: the page that a data review board reads.
+
+Responsible for: each rule's name, what it stops, its parameter, and where it is shown to hold. Not responsible for:
+enforcing them (`gate`).
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class GateRule:
+    """One rule.
+
+    Attributes:
+        id: by which a refusal names it.
+        stops: the attack or slip that it stops.
+        parameter: the field of `dure.wire.rules.Rules` that sets it, or "" where it can't be set.
+        applies: which judgement enforces it.
+        shown_by: the test that shows it.
+    """
+
+    id: str
+    stops: str
+    parameter: str
+    applies: str
+    shown_by: str
+
+
+LEAST_PEOPLE = GateRule(
+    id="least-people",
+    stops="Numbers that rest on so few people that they speak of persons; small complements likewise. A small cell is"
+    " hidden with enough others that neither margins nor the funnel give it back.",
+    parameter="least_people",
+    applies="each hospital in by_hospital, the network's total in total",
+    shown_by="tests/unit/guard/test_suppression.py",
+)
+ROUNDING = GateRule(
+    id="rounding",
+    stops="Exact counts of one hospital. It slows subtraction and doesn't prevent it.",
+    parameter="round_to",
+    applies="each hospital in by_hospital",
+    shown_by="tests/unit/guard/test_gate.py",
+)
+LEAST_HOSPITALS = GateRule(
+    id="least-hospitals",
+    stops="A total that is one hospital's number, because the others are few or the asker's own.",
+    parameter="least_hospitals",
+    applies="the roster, by each node before it takes its seat and by the hub",
+    shown_by="tests/unit/guard/test_gate.py",
+)
+BOUNDS = GateRule(
+    id="bounds",
+    stops="Infinite, negative or impossibly large numbers, by which one value could shine through a sum.",
+    parameter="",
+    applies="each hospital, before anything leaves",
+    shown_by="tests/unit/guard/test_gate.py",
+)
+CONSISTENT = GateRule(
+    id="consistent",
+    stops="An answer that isn't laid out as the study's parameters say, or whose parts contradict their whole.",
+    parameter="",
+    applies="each hospital, before anything leaves",
+    shown_by="tests/unit/guard/test_gate.py",
+)
+SMALL_DIFFERENCE = GateRule(
+    id="small-difference",
+    stops="Asking about a group, then about the same group without a few people, and subtracting.",
+    parameter="least_people",
+    applies="each hospital in by_hospital, over all askers together",
+    shown_by="tests/unit/guard/test_gate.py",
+)
+LAWFUL_STATE = GateRule(
+    id="lawful-state",
+    stops="A question hidden in the state that the hub sends from round to round.",
+    parameter="",
+    applies="each node, before it computes",
+    shown_by="tests/unit/node/test_worker.py",
+)
+
+REGISTER = (LEAST_PEOPLE, ROUNDING, LEAST_HOSPITALS, BOUNDS, CONSISTENT, SMALL_DIFFERENCE, LAWFUL_STATE)
