@@ -1,0 +1,118 @@
+"""What a tree may say: a closed list, so that what nobody thought of is refused.
+
+Responsible for: judging a sqlglot tree before it becomes text. Not responsible for: what a database would do with it;
+each engine locks its connection as well, so that a hole here opens nothing.
+
+The list grows by a line when a plan needs it: add the class below, and its line to the differential test of engines.
+"""
+
+import re
+from collections.abc import Callable
+
+from sqlglot import exp
+
+from dure.engines.problems import PlanRefused
+
+NAME = re.compile(r"[a-z_][a-z0-9_]{0,62}")
+NUMBER = re.compile(r"[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?")
+UNITS = frozenset({"DAY", "DAYS", "HOUR", "MINUTE", "SECOND", "WEEK", "MONTH", "YEAR", "QUARTER"})
+WINDOW_WORDS = frozenset({"ROWS", "RANGE", "UNBOUNDED", "CURRENT ROW", "PRECEDING", "FOLLOWING"})
+
+SHAPES: tuple[type[exp.Expr], ...] = (
+    exp.Select, exp.Union, exp.Intersect, exp.Except, exp.With, exp.CTE, exp.Subquery, exp.Table, exp.TableAlias,
+    exp.Alias, exp.Column, exp.Identifier, exp.Star, exp.From, exp.Join, exp.Where, exp.Group, exp.Having, exp.Order,
+    exp.Ordered, exp.Limit, exp.Offset, exp.Distinct, exp.Qualify, exp.Window, exp.WindowSpec, exp.Filter, exp.Values,
+    exp.Tuple, exp.Paren, exp.Exists, exp.Literal, exp.Null, exp.Boolean, exp.DataType, exp.Interval, exp.Var,
+)  # fmt: skip
+OPERATORS: tuple[type[exp.Expr], ...] = (
+    exp.And, exp.Or, exp.Not, exp.Xor, exp.EQ, exp.NEQ, exp.LT, exp.LTE, exp.GT, exp.GTE, exp.NullSafeEQ,
+    exp.NullSafeNEQ, exp.Is, exp.In, exp.Between, exp.Like, exp.ILike, exp.Escape, exp.Neg, exp.Add, exp.Sub, exp.Mul,
+    exp.Div, exp.IntDiv, exp.Mod, exp.DPipe, exp.Case, exp.If, exp.Cast, exp.TryCast,
+)  # fmt: skip
+FUNCTIONS: tuple[type[exp.Expr], ...] = (
+    exp.Count, exp.CountIf, exp.Sum, exp.Min, exp.Max, exp.Avg, exp.LogicalOr, exp.LogicalAnd, exp.Coalesce, exp.Nullif,
+    exp.Abs, exp.Floor, exp.Ceil, exp.Round, exp.Trunc, exp.Sign, exp.Ln, exp.Exp, exp.Sqrt, exp.Pow, exp.Least,
+    exp.Greatest, exp.Lower, exp.Upper, exp.Length, exp.Trim, exp.Substring, exp.Left, exp.Right, exp.Concat,
+    exp.StartsWith, exp.EndsWith, exp.Contains, exp.StrPosition, exp.RowNumber, exp.Rank, exp.DenseRank, exp.Lag,
+    exp.Lead, exp.FirstValue, exp.LastValue, exp.Extract, exp.Year, exp.Month, exp.Day, exp.DayOfWeek, exp.DateAdd,
+    exp.DateSub, exp.DateDiff, exp.DateTrunc, exp.DateFromParts, exp.Date, exp.TsOrDsToDate, exp.IsNan, exp.IsInf,
+)  # fmt: skip
+ALLOWED = frozenset(SHAPES + OPERATORS + FUNCTIONS)
+TYPES = frozenset({
+    exp.DType.BIGINT, exp.DType.INT, exp.DType.DOUBLE, exp.DType.DATE, exp.DType.TIMESTAMP, exp.DType.BOOLEAN,
+    exp.DType.INTERVAL,
+}) | frozenset({exp.DType.VARCHAR, exp.DType.TEXT})  # fmt: skip
+
+
+def judge(tree: object, known: Callable[[str], bool]) -> None:
+    """Let a tree pass or raise.
+
+    Args:
+        tree: what is to be run.
+        known: whether a table of this name may be read.
+
+    Raises:
+        PlanRefused: naming the first thing in the tree that isn't on the list.
+    """
+    if not isinstance(tree, (exp.Select, exp.SetOperation)):
+        raise refusal(f"a {type(tree).__name__} isn't a query", "Ask with SELECT, UNION or WITH.")
+    named = {cte.alias for cte in tree.find_all(exp.CTE)}
+    for node in tree.walk():
+        if type(node) not in ALLOWED:
+            raise refusal(
+                f"{_spoken(node)} isn't on the list of what an engine runs",
+                "Say it with what `dure.engines.allowed` lists, or add it there with a test.",
+            )
+        reason = _fault(node, lambda name: name in named or known(name))
+        if reason:
+            raise refusal(reason, "Use plain lower-case names of tables in the database, and plain literals.")
+
+
+def refusal(what: str, mend: str) -> PlanRefused:
+    """The problem that says why a tree isn't run."""
+    return PlanRefused(f"The query is refused: {what}", where="query tree", mend=mend)
+
+
+def _fault(node: exp.Expr, known: Callable[[str], bool]) -> str | None:
+    if node.comments:
+        return "it carries a comment"
+    if isinstance(node, exp.Identifier):
+        return None if NAME.fullmatch(str(node.this)) else "a name isn't plain"
+    if isinstance(node, exp.Table):
+        return _table_fault(node, known)
+    if isinstance(node, exp.Literal):
+        return None if node.is_string or NUMBER.fullmatch(str(node.this)) else "a number isn't one"
+    if isinstance(node, exp.Var):
+        return None if str(node.this).upper() in UNITS | WINDOW_WORDS else "a bare word isn't a unit of time"
+    if isinstance(node, exp.DataType):
+        plain = node.this in TYPES and not node.expressions and not node.args.get("kind")
+        return None if plain else "a type isn't one of the model's"
+    for name, value in node.args.items():
+        if isinstance(value, str) and not _plain(value):
+            return f"the part '{name}' of {_spoken(node)} isn't plain"
+    return None
+
+
+def _table_fault(node: exp.Table, known: Callable[[str], bool]) -> str | None:
+    if not isinstance(node.this, exp.Identifier) or node.args.get("db") or node.args.get("catalog"):
+        return "a table is named by a function, a file or another schema"
+    extra = [key for key, value in node.args.items() if value and key not in {"this", "alias", "joins"}]
+    if extra:
+        return f"a table carries '{extra[0]}'"
+    return (
+        None
+        if known(node.name)
+        else f"there is no table '{node.name}'"
+        if _plain(node.name)
+        else "no such table"
+    )
+
+
+def _plain(text: str) -> bool:
+    return re.fullmatch(r"[A-Za-z_ ]{0,40}", text) is not None or NAME.fullmatch(text) is not None
+
+
+def _spoken(node: exp.Expr) -> str:
+    if isinstance(node, exp.Anonymous):
+        return "an unknown function"
+    return type(node).__name__

@@ -1,0 +1,63 @@
+"""What an engine is: the one way in which everything above reads a hospital's database.
+
+Responsible for: the Protocol and its promises. Not responsible for: any one database, or what is asked of it.
+"""
+
+from collections.abc import Mapping
+from typing import Protocol, Self
+
+import pyarrow as pa
+from sqlglot import exp
+
+from dure.engines.dataset import Dataset
+from dure.omop.tables import ColumnType
+
+
+class Engine(Protocol):
+    """A CDM that can only be read. Trees are sqlglot's; table and column names in them are plain lower-case names.
+
+    Every engine promises: a tree that isn't a SELECT, a set operation of SELECTs, or either under WITH is refused with
+    `PlanRefused`, and so is one that names a table which `has` doesn't know or a function outside the closed list of
+    `engines.allowed`; nothing that a tree says can read or write a file, open a connection, or change a setting.
+    """
+
+    @property
+    def name(self) -> str:
+        """Which engine this is, such as "duckdb"; also sqlglot's name of its dialect."""
+        ...
+
+    @property
+    def dataset(self) -> Dataset:
+        """What the database holds, as it was stamped when it was made."""
+        ...
+
+    def has(self, table: str) -> bool:
+        """Whether a table of the CDM, or a temporary one, of this name can be read."""
+        ...
+
+    def columns(self, table: str) -> Mapping[str, ColumnType]:
+        """The columns of a table of the CDM or a temporary one, in order. Raises `PlanRefused` if there is none."""
+        ...
+
+    def query(self, tree: exp.Query) -> pa.Table:
+        """The rows of a tree: integers as int64, numbers as float64, dates as date32, datetimes as timestamp[us]."""
+        ...
+
+    def temporary(self, name: str, tree: exp.Query) -> None:
+        """Keep the rows of a tree under `name` for later trees; replaces a temporary table of that name.
+
+        Raises `PlanRefused` if `name` is a table of the CDM or isn't a plain lower-case name.
+        """
+        ...
+
+    def drop(self, name: str) -> None:
+        """Forget a temporary table; one that isn't there is forgotten already."""
+        ...
+
+    def close(self) -> None:
+        """Give up connection, memory and disk. Nothing may be asked afterwards."""
+        ...
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(self, *exc: object) -> None: ...

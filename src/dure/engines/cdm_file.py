@@ -1,0 +1,203 @@
+"""Making a CDM file: all tables of a version, built beside its final name and put there whole or not at all.
+
+Responsible for: the layout of the DuckDB file (CDM in schema `main`, the stamp in schema `dure`), writing it atomically,
+saying so when the disk is full. Not responsible for: what rows go in (`onboard`, `demo`), or reading (`engines.duckdb`).
+"""
+
+import errno
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import fields
+from pathlib import Path
+from typing import Self
+
+import duckdb
+import pyarrow as pa
+from sqlglot import exp
+
+from dure.engines.dataset import SCHEMA, TABLE, Dataset
+from dure.engines.problems import DiskFull, OutputExists, QueryFailed
+from dure.omop.tables import ColumnType, Table, tables
+
+SQL_TYPES = {
+    ColumnType.INTEGER: "BIGINT",
+    ColumnType.FLOAT: "DOUBLE",
+    ColumnType.DATE: "DATE",
+    ColumnType.DATETIME: "TIMESTAMP",
+    ColumnType.TEXT: "VARCHAR",
+}
+
+
+class CdmWriter:
+    """A CDM file being made. Use as a context manager: leaving it normally puts the file in place, an error removes it.
+
+    Attributes:
+        connection: to the file being made, for bulk SQL; it may read and write anything, so only our own code uses it.
+        path: where the file will be; until then it is built at `partial`.
+        cdm_version: "5.3" or "5.4".
+    """
+
+    def __init__(
+        self, path: Path, cdm_version: str, *, memory: str, threads: int | None, force: bool
+    ) -> None:
+        self.path = path
+        self.partial = path.with_name(path.name + ".partial")
+        self.cdm_version = cdm_version
+        if path.exists() and not force:
+            raise OutputExists(
+                f"{path} exists", where=str(path), mend="Name another file, or replace it with --force."
+            )
+        self._remove()
+        config: dict[str, str | int] = {
+            "memory_limit": memory,
+            "temp_directory": f"{self.partial}.spill",
+            "autoinstall_known_extensions": "false",
+            "autoload_known_extensions": "false",
+        }
+        if threads is not None:
+            config["threads"] = threads
+        with room_for(path):
+            self.connection = duckdb.connect(str(self.partial), config=config)
+            self.partial.chmod(0o600)
+            for table in tables(cdm_version).values():
+                self.connection.execute(_create(table).sql(dialect="duckdb"))
+        self._stamped = False
+
+    def append(self, table: str, rows: pa.Table) -> None:
+        """Add rows to a table, matched by column name; columns that `rows` lacks are empty.
+
+        Raises:
+            DiskFull: no room. QueryFailed: a required column is empty, or a type doesn't fit.
+        """
+        with room_for(self.path):
+            self.connection.register("arriving", rows)
+            try:
+                insert = exp.insert(
+                    exp.select(*(exp.column(name, quoted=True) for name in rows.column_names)).from_(
+                        "arriving"
+                    ),
+                    exp.table_(table, quoted=True),
+                    columns=[exp.to_identifier(name, quoted=True) for name in rows.column_names],
+                )
+                self.connection.execute(insert.sql(dialect="duckdb"))
+            finally:
+                self.connection.unregister("arriving")
+
+    def stamp(self, dataset: Dataset) -> None:
+        """Write what the file holds; a file that was not stamped is never put in place."""
+        with room_for(self.path):
+            self.connection.execute(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}")
+            self.connection.execute(
+                f"CREATE OR REPLACE TABLE {SCHEMA}.{TABLE} (version VARCHAR, cdm_version VARCHAR, source VARCHAR, "
+                "persons BIGINT, first_date DATE, last_date DATE)"
+            )
+            self.connection.execute(
+                f"INSERT INTO {SCHEMA}.{TABLE} VALUES (?, ?, ?, ?, ?, ?)",  # noqa: S608 - both names are constants
+                [getattr(dataset, field.name) for field in fields(dataset)],
+            )
+        self._stamped = True
+
+    def finish(self) -> None:
+        """Put the file in place, on disk before it has its name."""
+        if not self._stamped:
+            raise ValueError("a CDM file is stamped before it is finished")
+        with room_for(self.path):
+            self.connection.execute("CHECKPOINT")
+            self.connection.close()
+            _sync(self.partial)
+            self.partial.replace(self.path)
+            _sync(self.path.parent)
+        self._remove()
+
+    def abandon(self) -> None:
+        """Leave nothing behind."""
+        self.connection.close()
+        self._remove()
+
+    def _remove(self) -> None:
+        for leftover in (self.partial, Path(f"{self.partial}.wal")):
+            leftover.unlink(missing_ok=True)
+        spill = Path(f"{self.partial}.spill")
+        if spill.is_dir():
+            for file in spill.iterdir():
+                file.unlink()
+            spill.rmdir()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
+        if kind is not None:
+            self.abandon()
+            return
+        try:
+            self.finish()
+        except BaseException:
+            self.abandon()
+            raise
+
+
+def create(
+    path: Path, cdm_version: str, *, memory: str = "2GB", threads: int | None = None, force: bool = False
+) -> CdmWriter:
+    """Begin a CDM file with all tables of `cdm_version`, empty.
+
+    Raises:
+        OutputExists: the file is there and `force` is false. DiskFull: no room, or the folder can't be written.
+    """
+    return CdmWriter(path, cdm_version, memory=memory, threads=threads, force=force)
+
+
+@contextmanager
+def room_for(path: Path) -> Iterator[None]:
+    """Turns what a full or closed disk makes a library say into `DiskFull` naming `path`, the rest into `QueryFailed`."""
+    try:
+        yield
+    except OSError as error:
+        raise _no_room(path, os.strerror(error.errno or errno.EIO)) from error
+    except (duckdb.IOException, duckdb.FatalException) as error:
+        raise _no_room(path, "DuckDB couldn't write") from error
+    except duckdb.OutOfMemoryException as error:
+        if "max_temp_directory_size" in str(error) or "temp" in str(error).lower():
+            raise _no_room(path, "no room to spill") from error
+        raise QueryFailed(
+            "The database ran out of the memory that it was given",
+            where=str(path),
+            mend="Give it more with --memory, or close other programs.",
+        ) from error
+    except duckdb.Error as error:
+        raise QueryFailed(
+            f"The database refused what was to be written: {type(error).__name__}",
+            where=str(path),
+            mend="This is a mistake of Dure's; please report it with the command that you ran.",
+        ) from error
+
+
+def _no_room(path: Path, why: str) -> DiskFull:
+    return DiskFull(
+        f"{path.name} couldn't be written: {why}",
+        where=str(path.parent),
+        mend="Free some room or name another disk, then run the same command again; nothing was left behind.",
+    )
+
+
+def _create(table: Table) -> exp.Create:
+    columns = [
+        exp.ColumnDef(
+            this=exp.to_identifier(column.name, quoted=True),
+            kind=exp.DataType.build(SQL_TYPES[column.type], dialect="duckdb"),
+            constraints=[exp.ColumnConstraint(kind=exp.NotNullColumnConstraint())] if column.required else [],
+        )
+        for column in table.columns
+    ]
+    schema = exp.Schema(this=exp.table_(table.name, quoted=True), expressions=columns)
+    return exp.Create(this=schema, kind="TABLE")
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,73 @@
+"""What can go wrong with a database, each with its slug and exit code (90 to 99)."""
+
+from dure.wire.problems import Problem
+
+
+class UnknownEngine(Problem):
+    slug = "engine-unknown"
+    title = "No engine opens this location"
+    status = 422
+    exit_code = 90
+
+
+class DatabaseMissing(Problem):
+    slug = "database-missing"
+    title = "The database isn't there"
+    status = 404
+    exit_code = 91
+
+
+class DatabaseUnreadable(Problem):
+    slug = "database-unreadable"
+    title = "The file isn't a database that can be read"
+    status = 422
+    exit_code = 92
+
+
+class StorageVersion(Problem):
+    slug = "database-storage-version"
+    title = "The database was written by a version of DuckDB that this one can't read"
+    status = 422
+    exit_code = 93
+
+
+class NotACdm(Problem):
+    slug = "database-not-a-cdm"
+    title = "The database isn't an OMOP CDM that Dure has stamped"
+    status = 422
+    exit_code = 94
+
+
+class PlanRefused(Problem):
+    slug = "plan-refused"
+    title = "An engine doesn't run this"
+    status = 403
+    exit_code = 95
+
+
+class QueryFailed(Problem):
+    slug = "query-failed"
+    title = "The database couldn't answer"
+    status = 500
+    exit_code = 96
+
+
+class DiskFull(Problem):
+    slug = "disk-full"
+    title = "There is no room on the disk"
+    status = 507
+    exit_code = 97
+
+
+class OutputExists(Problem):
+    slug = "output-exists"
+    title = "The file to be made exists already"
+    status = 409
+    exit_code = 98
+
+
+class DatabaseBusy(Problem):
+    slug = "database-busy"
+    title = "Another program holds the database"
+    status = 423
+    exit_code = 99
