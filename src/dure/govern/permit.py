@@ -1,0 +1,202 @@
+"""Permits: whether what the hub asks is what boards signed. Every check that lets a node run something is here.
+
+Responsible for: verifying studies, permits, manifests and tasks against the pinned directory. Pure. Not responsible
+for: deciding a permit (a person, or the node's auto-sign rule), numbers (`dure.guard.gate`).
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from dure.study.kinds import kind_of
+from dure.study.kinds.base import Step
+from dure.study.protocol.run import compose
+from dure.study.spec import Study
+from dure.wire.codec import decode, digest, encode
+from dure.wire.directory import Directory, Member, Role
+from dure.wire.envelope import Envelope, open_sealed, peek
+from dure.wire.messages import Exchange, Manifest, Permit, Provenance, RunOffer, Task, unpack
+from dure.wire.problems import Problem
+from dure.wire.rules import Mode, Rules
+
+CLOCK_SKEW = timedelta(minutes=5)
+
+
+class NotPermitted(Problem):
+    """Something is asked that no board signed, or no longer, or not like this."""
+
+    slug, title, status, exit_code = "not-permitted", "No permit covers this", 403, 45
+
+
+def verify_study(envelope: Envelope, directory: Directory, *, now: datetime, where: str) -> Study:
+    """The study in an envelope, if the asker that it names signed it and it can be asked.
+
+    Raises:
+        Forged, Untrusted: the signature or the asker.
+        NotPermitted: expired, or from the future.
+        Problem: the question itself.
+    """
+    claimed = peek(Study, envelope, where=where)
+    asker = directory.member(claimed.asker, where=where)
+    if asker.asker_key is None or asker.role is Role.HOLDER:
+        raise NotPermitted(
+            f"{asker.id} is no asker.", where=where, mend="Ask the root to list an asker's key for it."
+        )
+    study = open_sealed(Study, envelope, "study", asker.asker_key, where=where)
+    if not study.created - CLOCK_SKEW <= now < study.expires:
+        raise NotPermitted(
+            f"The study holds from {study.created:%Y-%m-%d %H:%M} to {study.expires:%Y-%m-%d %H:%M} UTC.",
+            where=where,
+            mend="Check the clocks; sign the study again with a later end.",
+        )
+    study.check()
+    return study
+
+
+def verify_permit(envelope: Envelope, directory: Directory, *, now: datetime, where: str) -> Permit:
+    """The permit in an envelope, if the board of the hospital that it names signed it and nothing has changed since.
+
+    Raises:
+        Forged, Untrusted: the signature or the hospital.
+        NotPermitted: expired, another epoch or key, rules off for real data.
+    """
+    hospital = directory.member(peek(Permit, envelope, where=where).hospital, where=where)
+    if hospital.board_key is None or hospital.node_key is None:
+        raise NotPermitted(f"{hospital.id} has no board.", where=where, mend="Only a holder signs permits.")
+    permit = open_sealed(Permit, envelope, "permit", hospital.board_key, where=where)
+    if permit.epoch != hospital.epoch or permit.node_key != hospital.node_key:
+        raise NotPermitted(
+            f"{hospital.id} has changed its keys or was restored since.",
+            where=where,
+            mend="Its board signs again.",
+        )
+    if not permit.issued - CLOCK_SKEW <= now < permit.expires:
+        raise NotPermitted(
+            f"The permit of {hospital.id} ended {permit.expires:%Y-%m-%d %H:%M} UTC.",
+            where=where,
+            mend="Submit the study again.",
+        )
+    if permit.rules.off and permit.provenance is Provenance.REAL:
+        raise NotPermitted(
+            f"The permit of {hospital.id} turns the rules off for real data.",
+            where=where,
+            mend="Rules may be off only for data declared public or synthetic.",
+        )
+    return permit
+
+
+@dataclass(frozen=True, kw_only=True)
+class Seated:
+    """A node's seat in a run: what it checked once, and holds every task against."""
+
+    manifest: Manifest
+    digest: str
+    permit: Permit
+    study: Study
+
+
+def outside(directory: Directory, hospitals: tuple[str, ...], asker: Member) -> tuple[str, ...]:
+    """The hospitals outside the asker's affiliation, which count towards the least roster."""
+    return tuple(
+        name for name in hospitals if directory.member(name, where="roster").affiliation != asker.affiliation
+    )
+
+
+def judge_run(
+    offer: RunOffer,
+    study_envelope: Envelope,
+    my_permit: Envelope,
+    directory: Directory,
+    *,
+    floor: Rules,
+    now: datetime,
+) -> Seated:
+    """Whether a node may take its seat: the manifest must be the one that follows from the permits, and no other.
+
+    Args:
+        floor: the node's own least rules; a run under weaker ones is refused.
+
+    Raises:
+        NotPermitted: anything in the manifest that the permits don't say.
+        Forged, Untrusted: a signature or a member.
+    """
+    manifest = decode(Manifest, offer.manifest, where="manifest")
+    here = f"manifest of run {manifest.run}"
+    study = verify_study(study_envelope, directory, now=now, where="study")
+    permits = {
+        envelope.digest: verify_permit(envelope, directory, now=now, where=f"{here}, permits")
+        for envelope in offer.permits
+    }
+    asker = directory.member(study.asker, where=here)
+    for permit in permits.values():
+        if (permit.study, permit.asker, permit.asker_key, permit.mode) != (
+            study_envelope.digest,
+            study.asker,
+            asker.asker_key,
+            study.mode,
+        ):
+            raise NotPermitted(
+                f"The permit of {permit.hospital} is for another study, asker or mode.",
+                where=here,
+                mend="Nothing to do here: the hub offered a wrong roster.",
+            )
+    expected = compose(study_envelope.digest, study, permits, run=manifest.run, now=manifest.created)
+    if my_permit.digest not in permits or encode(expected) != offer.manifest:
+        raise NotPermitted(
+            "The manifest is not the one that follows from the permits.",
+            where=here,
+            mend="Nothing to do here: the hub offered other rules, layouts or hospitals than were signed.",
+        )
+    if len({permit.hospital for permit in permits.values()}) != len(permits):
+        raise NotPermitted(
+            "A hospital sits twice.", where=here, mend="Nothing to do here: the roster is wrong."
+        )
+    roster = tuple(seat.hospital for seat in manifest.roster)
+    unaffiliated = outside(directory, roster, asker)
+    if study.mode is Mode.TOTAL and len(unaffiliated) < manifest.rules.least_hospitals:
+        raise NotPermitted(
+            f"{len(unaffiliated)} hospitals outside the asker's affiliation; {manifest.rules.least_hospitals} needed.",
+            where=here,
+            mend="Ask more hospitals.",
+        )
+    mine = permits[my_permit.digest]
+    if not manifest.rules.at_least(floor) and mine.provenance is Provenance.REAL:
+        raise NotPermitted(
+            "The run's rules are weaker than this hospital's.", where=here, mend="Raise them and sign."
+        )
+    return Seated(manifest=manifest, digest=digest(offer.manifest), permit=mine, study=study)
+
+
+def judge_task(seated: Seated, task: Task, *, rounds_spent: int, now: datetime) -> Step:
+    """The step that a task asks for, if the permit covers it.
+
+    Args:
+        rounds_spent: rounds already answered under the permit, this one not counted.
+
+    Raises:
+        NotPermitted: another run, a step or exchange that the study doesn't have, too many rounds, too late.
+        BadState: a state that is no lawful question.
+    """
+    here = f"task of run {task.run}"
+    place = task.position
+    steps = kind_of(seated.study.question).steps(seated.study.question)
+    if (task.run, task.manifest) != (seated.manifest.run, seated.digest):
+        raise NotPermitted("The task is for another run.", where=here, mend="Nothing to do here.")
+    if now >= seated.manifest.expires:
+        raise NotPermitted("The run's time is over.", where=here, mend="Submit the study again.")
+    lawful = {Mode.TOTAL: (Exchange.SUPPORT, Exchange.VALUES), Mode.BY_HOSPITAL: (Exchange.RELEASE,)}
+    if place.exchange not in lawful[seated.manifest.mode] or not 0 <= place.step < len(steps):
+        raise NotPermitted("The study has no such step or exchange.", where=here, mend="Nothing to do here.")
+    step = steps[place.step]
+    if not 0 <= place.round < step.statistic.rounds(step.params) or rounds_spent >= seated.permit.rounds:
+        raise NotPermitted(
+            "More rounds than the permit allows.", where=here, mend="Ask for a permit with more rounds."
+        )
+    layout = step.statistic.layout(step.params)
+    if task.state is None or (place.exchange is Exchange.VALUES) != (task.open is not None):
+        raise NotPermitted(
+            "The task lacks its state or its open cells.", where=here, mend="Nothing to do here."
+        )
+    if task.open is not None:
+        unpack(task.open, len(layout.cells), where=here)
+    step.statistic.judge(step.params, decode(step.statistic.state, task.state, where=here))
+    return step

@@ -1,0 +1,76 @@
+"""What a kind of study is: a question people ask, made of statistics.
+
+Responsible for: the types that every kind shares. Not responsible for: the order of messages (`dure.study.protocol`).
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar, Generic, TypeVar
+
+from pydantic import Field
+
+from dure.engines.base import Engine
+from dure.stats.base import Frame, Statistic
+from dure.study.report import Chart, Table
+from dure.wire.codec import message
+
+Q = TypeVar("Q")
+NETWORK = "network"
+"""The name of the only result in `total` mode; in `by_hospital` results are named after their hospitals."""
+
+
+@message
+class Cohort:
+    """A named cohort, as the OHDSI Circe expression that ATLAS exports."""
+
+    name: Annotated[str, Field(title="Name", min_length=1, max_length=120)]
+    circe: Annotated[
+        dict[str, Any], Field(title="Definition", description="A Circe expression (ATLAS JSON).")
+    ]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """One statistic of a study. Everything here follows from the spec, so a node can check it against the permit."""
+
+    name: str
+    statistic: Statistic[Any, Any, Any]
+    params: Any
+
+
+class Kind(ABC, Generic[Q]):
+    """A kind of study. Stateless.
+
+    Attributes:
+        name: as in a study's `kind`.
+        spec: the message type of the question; its fields carry title, help and default, from which the web form, the
+            command line and the manual derive.
+    """
+
+    name: ClassVar[str]
+    spec: ClassVar[type]
+
+    @abstractmethod
+    def check(self, spec: Q) -> None:
+        """Raise a Problem where the question can't be asked: a cohort that doesn't parse, an empty range."""
+
+    @abstractmethod
+    def steps(self, spec: Q) -> tuple[Step, ...]:
+        """The statistics, in order."""
+
+    @abstractmethod
+    def extract(self, spec: Q, step: str, engine: Engine) -> Frame:
+        """One hospital's frame for a step."""
+
+    @abstractmethod
+    def tables(self, spec: Q, results: Mapping[str, Mapping[str, Any]]) -> tuple[Table, ...]:
+        """Tables from the results by step, then by NETWORK or hospital. A step may lack some, or all: withheld."""
+
+    @abstractmethod
+    def charts(self, spec: Q) -> tuple[Chart, ...]:
+        """How the tables are drawn."""
+
+    @abstractmethod
+    def methods(self, spec: Q) -> tuple[str, ...]:
+        """What was done, as a methods section says it."""

@@ -1,0 +1,159 @@
+"""A run's state and what can happen to it, as messages: they are stored between events and may move between processes.
+
+Not responsible for: what an event leads to (`transitions`), who may send one (`dure.govern.permit`).
+"""
+
+from datetime import datetime
+from enum import StrEnum
+
+from dure.study.kinds import kind_of
+from dure.study.spec import Study
+from dure.wire.codec import digest, encode, message
+from dure.wire.messages import Acceptance, Contribution, Exchange, Manifest, Permit, Refusal, Seat
+from dure.wire.rules import Mode, Rules, strictest
+
+
+class Stage(StrEnum):
+    """Where a run is. The last three are final."""
+
+    ACCEPTING = "accepting"
+    ASKING = "asking"
+    DONE = "done"
+    REFUSED = "refused"
+    FAILED = "failed"
+
+
+FINAL = frozenset({Stage.DONE, Stage.REFUSED, Stage.FAILED})
+
+
+@message
+class Withholding:
+    """Why there is no number: the rule's id, and one sentence."""
+
+    rule: str
+    reason: str
+
+
+@message
+class Strand:
+    """One result in the making: the whole roster's in `total`, one hospital's in `by_hospital`.
+
+    Attributes:
+        name: NETWORK, or the hospital's id.
+        hospitals: those who are still in it.
+        state: the statistic's state, encoded.
+        support, received: ring bytes by hospital, of the SUPPORT exchange and of the one that is under way.
+        open: bitmap of the cells whose values are asked for or, in `by_hospital`, were shown.
+        result: the statistic's result, encoded, once it is there; or why it never will be.
+    """
+
+    name: str
+    hospitals: tuple[str, ...]
+    round: int
+    exchange: Exchange
+    state: bytes
+    support: dict[str, bytes]
+    received: dict[str, bytes]
+    open: bytes | None = None
+    result: bytes | None = None
+    withheld: Withholding | None = None
+
+    @property
+    def over(self) -> bool:
+        return self.result is not None or self.withheld is not None
+
+
+@message
+class Outcome:
+    """What a finished strand left: its step, its name, and a result or why there is none."""
+
+    step: str
+    name: str
+    result: bytes | None
+    withheld: Withholding | None
+
+
+@message
+class Run:
+    """A run between two events.
+
+    Attributes:
+        unaffiliated: hospitals outside the asker's affiliation, which alone count towards the least roster.
+        accepted: who has taken the seat.
+        dropped: who is out, and why.
+        deadline: when those who haven't answered the current exchange are out.
+        patience_seconds: how long an exchange may take.
+    """
+
+    id: str
+    manifest: str
+    mode: Mode
+    rules: Rules
+    roster: tuple[str, ...]
+    unaffiliated: tuple[str, ...]
+    stage: Stage
+    accepted: tuple[str, ...]
+    dropped: dict[str, Withholding]
+    step: int
+    strands: tuple[Strand, ...]
+    outcomes: tuple[Outcome, ...]
+    deadline: datetime
+    patience_seconds: int
+
+
+@message
+class Expired:
+    """The deadline has passed: whoever hasn't answered is out."""
+
+
+Event = Acceptance | Contribution | Refusal | Expired
+
+
+def compose(
+    study_digest: str, study: Study, permits: dict[str, Permit], *, run: str, now: datetime
+) -> Manifest:
+    """The manifest of a run over the hospitals that signed.
+
+    Args:
+        permits: by the digest of their payload.
+    """
+    steps = kind_of(study.question).steps(study.question)
+    seats = sorted(
+        (
+            Seat(hospital=permit.hospital, permit=name, provenance=permit.provenance)
+            for name, permit in permits.items()
+        ),
+        key=lambda seat: seat.hospital,
+    )
+    return Manifest(
+        run=run,
+        study=study_digest,
+        mode=study.mode,
+        roster=tuple(seats),
+        rules=strictest(tuple(permit.rules for permit in permits.values())),
+        layouts=tuple(step.statistic.layout(step.params).digest for step in steps),
+        created=now,
+        expires=min(permit.expires for permit in permits.values()),
+    )
+
+
+def open_run(
+    manifest: Manifest, *, unaffiliated: tuple[str, ...], patience_seconds: int, deadline: datetime
+) -> Run:
+    """A run that waits for its hospitals to take their seats."""
+    return Run(
+        id=manifest.run,
+        manifest=digest(encode(manifest)),
+        mode=manifest.mode,
+        rules=manifest.rules,
+        roster=tuple(seat.hospital for seat in manifest.roster),
+        unaffiliated=unaffiliated,
+        stage=Stage.ACCEPTING,
+        accepted=(),
+        dropped={},
+        step=0,
+        strands=(),
+        outcomes=(),
+        deadline=deadline,
+        patience_seconds=patience_seconds,
+    )

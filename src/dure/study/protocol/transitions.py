@@ -1,0 +1,344 @@
+"""What an event makes of a run. Pure: the same run and event give the same run and tasks, on any machine.
+
+Responsible for: the order of exchanges, adding up, the network's judgement, who is out. Not responsible for:
+signatures and permits (checked before an event is made), sending tasks, keeping runs.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime, timedelta
+from functools import reduce
+
+import numpy as np
+
+from dure.guard.gate import Withheld, judge_total
+from dure.guard.register import CONSISTENT, LEAST_HOSPITALS
+from dure.stats.base import Done, Released
+from dure.study.kinds import kind_of
+from dure.study.kinds.base import NETWORK, Step
+from dure.study.protocol.run import (
+    FINAL,
+    Event,
+    Expired,
+    Outcome,
+    Run,
+    Stage,
+    Strand,
+    Withholding,
+)
+from dure.study.spec import Study
+from dure.wire import ring
+from dure.wire.codec import decode, digest, encode
+from dure.wire.messages import Acceptance, Contribution, Exchange, Position, Refusal, Task, pack, unpack
+from dure.wire.problems import Problem
+from dure.wire.rules import Mode
+from dure.wire.sums import Layout, Sums, Support
+
+
+class OutOfTurn(Problem):
+    """An answer to a question that isn't asked: the wrong run, round or layout."""
+
+    slug, title, status, exit_code = "out-of-turn", "This answers no question that is open", 409, 31
+
+
+def advance(study: Study, run: Run, event: Event, *, now: datetime) -> Run:
+    """The run after an event. An answer that was already counted changes nothing.
+
+    Raises:
+        OutOfTurn: the event belongs to no open question of this run.
+    """
+    if isinstance(event, Expired):
+        return _expire(study, run, now)
+    if event.run != run.id or event.manifest != run.manifest or event.hospital not in run.roster:
+        raise OutOfTurn(
+            "The answer is for another run.", where=f"run {run.id}", mend="Poll for the current tasks."
+        )
+    if run.stage in FINAL or event.hospital in run.dropped:
+        return run
+    if isinstance(event, Acceptance):
+        return _accept(study, run, event.hospital, now)
+    if isinstance(event, Refusal) and event.position.exchange is Exchange.ACCEPT:
+        return _settle(
+            study, _drop(run, event.hospital, Withholding(rule=event.rule, reason=event.reason)), now
+        )
+    return _answer(study, run, event, now)
+
+
+def pending(run: Run, hospital: str) -> Task | None:
+    """What the run waits for from a hospital; None if nothing."""
+    if run.stage in FINAL or hospital in run.dropped or hospital not in run.roster:
+        return None
+    if run.stage is Stage.ACCEPTING:
+        if hospital in run.accepted:
+            return None
+        return Task(
+            run=run.id, manifest=run.manifest, position=Position(step=0, round=0, exchange=Exchange.ACCEPT)
+        )
+    strand = _strand_of(run, hospital)
+    if strand is None or strand.over or hospital in strand.received:
+        return None
+    return _task(run, strand)
+
+
+def _task(run: Run, strand: Strand) -> Task:
+    return Task(
+        run=run.id,
+        manifest=run.manifest,
+        position=Position(step=run.step, round=strand.round, exchange=strand.exchange),
+        state=strand.state,
+        open=strand.open if strand.exchange is Exchange.VALUES else None,
+    )
+
+
+def _strand_of(run: Run, hospital: str) -> Strand | None:
+    return next((strand for strand in run.strands if hospital in strand.hospitals), None)
+
+
+def _accept(study: Study, run: Run, hospital: str, now: datetime) -> Run:
+    if run.stage is not Stage.ACCEPTING or hospital in run.accepted:
+        return run
+    return _settle(study, replace(run, accepted=(*run.accepted, hospital)), now)
+
+
+def _answer(study: Study, run: Run, event: Contribution | Refusal, now: datetime) -> Run:
+    here = f"run {run.id}, {event.hospital}"
+    strand = _strand_of(run, event.hospital)
+    if strand is None:
+        raise OutOfTurn("The run has not begun.", where=here, mend="Take the seat first.")
+    place = (event.position.step, event.position.round, _ORDER[event.position.exchange])
+    current = (run.step, strand.round, _ORDER[strand.exchange])
+    if place < current or (place == current and (strand.over or event.hospital in strand.received)):
+        return run
+    if place > current:
+        raise OutOfTurn(
+            "The answer is ahead of the question.", where=here, mend="Poll for the current tasks."
+        )
+    if isinstance(event, Refusal):
+        return _settle(
+            study, _drop(run, event.hospital, Withholding(rule=event.rule, reason=event.reason)), now
+        )
+    layout = _layout(_steps(study)[run.step])
+    if event.task != digest(encode(_task(run, strand))) or event.layout != layout.digest:
+        raise OutOfTurn("It answers another state or layout.", where=here, mend="Poll for the current tasks.")
+    fault = _fault(layout, event)
+    if fault is not None:
+        return _settle(study, _drop(run, event.hospital, fault), now)
+    strand = replace(
+        strand,
+        received={**strand.received, event.hospital: event.numbers},
+        open=event.shown if event.position.exchange is Exchange.RELEASE else strand.open,
+    )
+    return _settle(study, _with(run, strand), now)
+
+
+_ORDER = {exchange: index for index, exchange in enumerate(Exchange)}
+
+
+def _fault(layout: Layout, event: Contribution) -> Withholding | None:
+    """What is wrong with the form of a hospital's numbers."""
+    cells, fields = len(layout.cells), layout.size
+    exchange = event.position.exchange
+    size = {Exchange.SUPPORT: cells, Exchange.VALUES: fields, Exchange.RELEASE: cells + fields}[exchange]
+    bitmap = (cells + 7) // 8 if exchange is Exchange.RELEASE else None
+    sent_bitmap = None if event.shown is None else len(event.shown)
+    if len(event.numbers) != 16 * size or bitmap != sent_bitmap:
+        return Withholding(rule=CONSISTENT.id, reason="Its numbers are not laid out as the study says.")
+    return None
+
+
+def _expire(study: Study, run: Run, now: datetime) -> Run:
+    if run.stage in FINAL or now < run.deadline:
+        return run
+    silent = Withholding(rule="", reason="It did not answer in time.")
+    late = [hospital for hospital in run.roster if pending(run, hospital) is not None]
+    return _settle(study, reduce(lambda kept, hospital: _drop(kept, hospital, silent), late, run), now)
+
+
+def _drop(run: Run, hospital: str, why: Withholding) -> Run:
+    """Out for the whole run; what it sent in the current round no longer counts."""
+    strands = tuple(
+        replace(
+            strand,
+            hospitals=tuple(name for name in strand.hospitals if name != hospital),
+            received={name: numbers for name, numbers in strand.received.items() if name != hospital},
+            support={name: numbers for name, numbers in strand.support.items() if name != hospital},
+            withheld=why if strand.name == hospital and not strand.over else strand.withheld,
+        )
+        for strand in run.strands
+    )
+    return replace(run, strands=strands, dropped={**run.dropped, hospital: why})
+
+
+def _with(run: Run, strand: Strand) -> Run:
+    return replace(run, strands=tuple(strand if old.name == strand.name else old for old in run.strands))
+
+
+def _settle(study: Study, run: Run, now: datetime) -> Run:
+    """Move as far as the answers at hand allow."""
+    start = run
+    while True:
+        moved = _move(study, run)
+        if moved is run:
+            break
+        run = moved
+    if run is start or _asks(run) == _asks(start):
+        return run
+    return replace(run, deadline=now + timedelta(seconds=run.patience_seconds))
+
+
+def _asks(run: Run) -> tuple[object, ...]:
+    return (run.stage, run.step, tuple((strand.round, strand.exchange) for strand in run.strands))
+
+
+def _move(study: Study, run: Run) -> Run:
+    """One transition, or the same run where it has to wait."""
+    if run.stage is Stage.ACCEPTING:
+        seated = [hospital for hospital in run.roster if hospital not in run.dropped]
+        if any(hospital not in run.accepted for hospital in seated):
+            return run
+        too_few = _too_few(run, seated)
+        if too_few is not None:
+            return replace(run, stage=Stage.FAILED, outcomes=(_nothing(too_few),))
+        return replace(run, stage=Stage.ASKING, strands=_begin(_steps(study)[0], run.mode, seated))
+    if run.stage is not Stage.ASKING:
+        return run
+    step = _steps(study)[run.step]
+    for strand in run.strands:
+        if strand.over or set(strand.received) != set(strand.hospitals):
+            continue
+        too_few = _too_few(run, list(strand.hospitals))
+        if too_few is not None:
+            return _with(run, replace(strand, withheld=too_few))
+        return _with(run, _MOVES[strand.exchange](run, step, strand))
+    if any(not strand.over for strand in run.strands):
+        return run
+    return _next_step(study, run, step)
+
+
+def _too_few(run: Run, hospitals: list[str]) -> Withholding | None:
+    if not hospitals:
+        return Withholding(rule="", reason="No hospital is left in the run.")
+    outside = [hospital for hospital in hospitals if hospital in run.unaffiliated]
+    if run.mode is Mode.TOTAL and len(outside) < run.rules.least_hospitals:
+        return Withholding(
+            rule=LEAST_HOSPITALS.id,
+            reason=f"A total needs {run.rules.least_hospitals} hospitals outside the asker's affiliation.",
+        )
+    return None
+
+
+def _nothing(why: Withholding) -> Outcome:
+    return Outcome(step="", name=NETWORK, result=None, withheld=why)
+
+
+def _begin(step: Step, mode: Mode, hospitals: list[str]) -> tuple[Strand, ...]:
+    state = encode(step.statistic.begin(step.params))
+    groups = {NETWORK: tuple(hospitals)} if mode is Mode.TOTAL else {name: (name,) for name in hospitals}
+    first = Exchange.SUPPORT if mode is Mode.TOTAL else Exchange.RELEASE
+    return tuple(
+        Strand(name=name, hospitals=members, round=0, exchange=first, state=state, support={}, received={})
+        for name, members in groups.items()
+    )
+
+
+def _judge(run: Run, layout: Layout, strand: Strand, support: dict[str, bytes]) -> bytes | Withholding:
+    """The cells that the network's thresholds open, as a bitmap."""
+    outside = sum(hospital in run.unaffiliated for hospital in strand.hospitals)
+    try:
+        judged = judge_total(layout, _add_counts(support, len(layout.cells)), run.rules, hospitals=outside)
+    except OverflowError:
+        return Withholding(rule=CONSISTENT.id, reason="The hospitals' numbers overflow.")
+    if isinstance(judged, Withheld):
+        return Withholding(rule=judged.rule.id, reason=judged.reason)
+    return pack(judged)
+
+
+def _after_support(run: Run, step: Step, strand: Strand) -> Strand:
+    judged = _judge(run, _layout(step), strand, strand.received)
+    if isinstance(judged, Withholding):
+        return replace(strand, withheld=judged)
+    return replace(strand, exchange=Exchange.VALUES, support=strand.received, received={}, open=judged)
+
+
+def _after_values(run: Run, step: Step, strand: Strand) -> Strand:
+    """Judged once more, since hospitals may have dropped out after the support: hidden cells only become more."""
+    layout = _layout(step)
+    judged = _judge(run, layout, strand, strand.support)
+    if isinstance(judged, Withholding):
+        return replace(strand, withheld=judged)
+    cells = len(layout.cells)
+    asked = unpack(strand.open or b"", cells, where="open")
+    is_open = asked & unpack(judged, cells, where="open")
+    lanes = reduce(ring.add, (ring.from_bytes(numbers, layout.size) for numbers in strand.received.values()))
+    return _step(
+        step, strand, Released(layout=layout, open=is_open, values=Sums.from_ring(layout, lanes).values)
+    )
+
+
+def _after_release(run: Run, step: Step, strand: Strand) -> Strand:
+    layout = _layout(step)
+    cells = len(layout.cells)
+    lanes = ring.from_bytes(strand.received[strand.name], cells + layout.size)[cells:]
+    is_open = unpack(strand.open or b"", cells, where="shown")
+    return _step(
+        step, strand, Released(layout=layout, open=is_open, values=Sums.from_ring(layout, lanes).values)
+    )
+
+
+_MOVES: dict[Exchange, Callable[[Run, Step, Strand], Strand]] = {
+    Exchange.SUPPORT: _after_support,
+    Exchange.VALUES: _after_values,
+    Exchange.RELEASE: _after_release,
+}
+
+
+def _step(step: Step, strand: Strand, released: Released) -> Strand:
+    values = {
+        field.name: np.where(released.open[field.rests_on], released.values[field.name], 0)
+        for field in released.layout.fields
+    }
+    state = decode(step.statistic.state, strand.state, where="state")
+    outcome = step.statistic.step(step.params, state, replace(released, values=values))
+    if isinstance(outcome, Done):
+        return replace(strand, result=encode(outcome.result))
+    if strand.round + 1 >= step.statistic.rounds(step.params):
+        return replace(
+            strand, withheld=Withholding(rule="", reason=f"{step.name} did not finish within its rounds.")
+        )
+    first = Exchange.SUPPORT if strand.exchange is Exchange.VALUES else Exchange.RELEASE
+    return replace(
+        strand,
+        round=strand.round + 1,
+        exchange=first,
+        state=encode(outcome.state),
+        support={},
+        received={},
+        open=None,
+    )
+
+
+def _next_step(study: Study, run: Run, step: Step) -> Run:
+    outcomes = run.outcomes + tuple(
+        Outcome(step=step.name, name=strand.name, result=strand.result, withheld=strand.withheld)
+        for strand in run.strands
+    )
+    steps = _steps(study)
+    seated = [hospital for hospital in run.roster if hospital not in run.dropped]
+    if run.step + 1 < len(steps) and _too_few(run, seated) is None:
+        following = steps[run.step + 1]
+        return replace(run, outcomes=outcomes, step=run.step + 1, strands=_begin(following, run.mode, seated))
+    answered = any(outcome.result is not None for outcome in outcomes)
+    return replace(run, outcomes=outcomes, strands=(), stage=Stage.DONE if answered else Stage.REFUSED)
+
+
+def _steps(study: Study) -> tuple[Step, ...]:
+    return kind_of(study.question).steps(study.question)
+
+
+def _layout(step: Step) -> Layout:
+    return step.statistic.layout(step.params)
+
+
+def _add_counts(numbers: dict[str, bytes], size: int) -> Support:
+    lanes = reduce(ring.add, (ring.from_bytes(part, size) for part in numbers.values()))
+    return ring.integers(lanes)
