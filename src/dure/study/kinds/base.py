@@ -14,6 +14,7 @@ from dure.engines.base import Engine
 from dure.stats.base import Frame, Statistic
 from dure.study.report import Chart, Table
 from dure.wire.codec import message
+from dure.wire.problems import Problem
 
 Q = TypeVar("Q")
 NETWORK = "network"
@@ -74,3 +75,19 @@ class Kind(ABC, Generic[Q]):
     @abstractmethod
     def methods(self, spec: Q) -> tuple[str, ...]:
         """What was done, as a methods section says it."""
+
+
+class BadQuestion(Problem):
+    """A question whose fields contradict each other."""
+
+    slug, title, status, exit_code = "bad-question", "The question contradicts itself", 422, 32
+
+
+def check_years(first: int, last: int) -> None:
+    """Raise BadQuestion where the range of years is empty or longer than a century."""
+    if not first <= last < first + 100:
+        raise BadQuestion(
+            f"The years {first} to {last} are no range of 1 to 100 years.",
+            where="question.first_year, question.last_year",
+            mend="Give the first year, then a last year that isn't before it.",
+        )

@@ -1,0 +1,183 @@
+"""Incidence: how often an outcome newly occurs among people at risk."""
+
+from collections.abc import Mapping
+from typing import Annotated, Literal
+
+from pydantic import Field
+from sqlglot import exp
+
+from dure import cohort
+from dure.engines import cohorts
+from dure.engines.base import Engine
+from dure.features.demographics import Breakdown, People, breakdowns, days
+from dure.features.time_at_risk import Anchor, Spans, Window, at_risk
+from dure.stats.base import Frame
+from dure.stats.intervals import poisson_exact
+from dure.stats.rates import RateCell, Rates, RatesParams, RatesResult
+from dure.study.kinds.base import Cohort, Kind, Step, check_years
+from dure.study.report import Chart, Table, Value
+from dure.wire.codec import message
+
+DAYS_A_YEAR = 365.25
+PER = 1000
+LONGEST = 36_525
+COLUMNS = (
+    "people",
+    "cases",
+    "outcomes",
+    "person_years",
+    "rate_per_1000_person_years",
+    "rate_low",
+    "rate_high",
+    "proportion_percent",
+)
+
+
+@message
+class Incidence:
+    """How often does an outcome newly occur among people at risk?"""
+
+    kind: Literal["incidence"] = "incidence"
+    target: Annotated[Cohort, Field(title="People at risk")]
+    outcome: Annotated[Cohort, Field(title="Outcome", description="Each start of this cohort is an outcome.")]
+    start_anchor: Annotated[Anchor, Field(title="Time at risk starts from the cohort's")] = "start"
+    start_offset: Annotated[int, Field(title="plus days", ge=-LONGEST, le=LONGEST)] = 0
+    end_anchor: Annotated[Anchor, Field(title="Time at risk ends at the cohort's")] = "end"
+    end_offset: Annotated[int, Field(title="plus days", ge=-LONGEST, le=LONGEST)] = 0
+    clean_window: Annotated[
+        int,
+        Field(
+            title="Clean window",
+            description="Days after an outcome's end in which another isn't a new one, and nobody is at risk.",
+            ge=0,
+            le=LONGEST,
+            json_schema_extra={"unit": "days"},
+        ),
+    ] = 0
+    breakdowns: Annotated[
+        tuple[Breakdown, ...], Field(title="Break down by", description="At the start of each time at risk.")
+    ] = ("age", "sex", "year")
+    first_year: Annotated[int, Field(title="First year", ge=1900, le=2200)] = 2010
+    last_year: Annotated[int, Field(title="Last year", ge=1900, le=2200)] = 2026
+
+
+class IncidenceKind(Kind[Incidence]):
+    """Rates with exact intervals and proportions, time at risk and clean window as in OHDSI's CohortIncidence."""
+
+    name = "incidence"
+    spec = Incidence
+
+    def check(self, spec: Incidence) -> None:
+        for definition in (spec.target, spec.outcome):
+            cohort.plan(cohort.parse(definition.circe), cdm_version="5.4")
+        check_years(spec.first_year, spec.last_year)
+
+    def steps(self, spec: Incidence) -> tuple[Step, ...]:
+        return (Step(name="rates", statistic=Rates(), params=_params(spec)),)
+
+    def extract(self, spec: Incidence, step: str, engine: Engine) -> Frame:
+        """One row a merged time at risk."""
+        version = engine.dataset.cdm_version
+        plans = [cohort.plan(cohort.parse(c.circe), cdm_version=version) for c in (spec.target, spec.outcome)]
+        target, outcome = (_spans(found) for found in cohorts.run_many(engine, plans))
+        risk = at_risk(
+            target,
+            _observed(engine),
+            outcome,
+            Window(
+                start_anchor=spec.start_anchor,
+                start_offset=spec.start_offset,
+                end_anchor=spec.end_anchor,
+                end_offset=spec.end_offset,
+            ),
+            clean_window=spec.clean_window,
+        )
+        people = People.read(engine)
+        levels = {
+            strata.name: people.levels(strata, risk.person, risk.start) for strata in _params(spec).strata
+        }
+        return Frame(person=risk.person, columns={"days": risk.days, "outcomes": risk.outcomes, **levels})
+
+    def tables(self, spec: Incidence, results: Mapping[str, Mapping[str, RatesResult]]) -> tuple[Table, ...]:
+        found = results.get("rates", {})
+        overall = Table(
+            name="overall",
+            title="Incidence",
+            columns=("hospital", *COLUMNS),
+            rows=tuple((name, *_row(result.overall)) for name, result in found.items()),
+        )
+        by_strata = tuple(
+            Table(
+                name=f"by_{strata.name}",
+                title=f"Incidence by {strata.name}",
+                columns=("hospital", strata.name, *COLUMNS),
+                rows=tuple(
+                    (name, level, *_row(cell))
+                    for name, result in found.items()
+                    for level, cell in zip(strata.levels, result.strata[strata.name], strict=True)
+                ),
+            )
+            for strata in _params(spec).strata
+        )
+        return (overall, *by_strata)
+
+    def charts(self, spec: Incidence) -> tuple[Chart, ...]:
+        return tuple(
+            Chart(
+                table=f"by_{name}",
+                title=f"Incidence by {name}",
+                form="interval",
+                x=name,
+                y="rate_per_1000_person_years",
+                low="rate_low",
+                high="rate_high",
+                panel="hospital",
+            )
+            for name in spec.breakdowns
+        )
+
+    def methods(self, spec: Incidence) -> tuple[str, ...]:
+        return (
+            f"New occurrences of “{spec.outcome.name}” were counted among people of “{spec.target.name}” (OHDSI Circe"
+            f" definitions). Time at risk ran from the cohort's {spec.start_anchor} plus {spec.start_offset} days to its"
+            f" {spec.end_anchor} plus {spec.end_offset} days, both days included, within the observation period;"
+            " overlapping times of one person were merged. The days after an outcome until its end plus"
+            f" {spec.clean_window} days were not at risk, and outcomes on them were not counted (as in OHDSI"
+            " CohortIncidence).",
+            "Rates are outcomes per 1,000 person-years of 365.25 days with exact 95 % Poisson intervals (Garwood 1936),"
+            " computed from the released numbers. The proportion is people with at least one counted outcome among"
+            " people with at least one day at risk. Age is the difference between the calendar year in which the time at"
+            " risk starts and the year of birth.",
+        )
+
+
+def _params(spec: Incidence) -> RatesParams:
+    return RatesParams(
+        strata=breakdowns(spec.breakdowns, first_year=spec.first_year, last_year=spec.last_year)
+    )
+
+
+def _spans(found: cohorts.CohortTable) -> Spans:
+    return Spans(
+        person=found.rows["subject_id"].to_numpy(),
+        start=days(found.rows["cohort_start_date"].to_numpy()),
+        end=days(found.rows["cohort_end_date"].to_numpy()),
+    )
+
+
+def _observed(engine: Engine) -> Spans:
+    columns = ("person_id", "observation_period_start_date", "observation_period_end_date")
+    rows = engine.query(exp.select(*columns).from_("observation_period"))
+    person, start, end = (rows[name].to_numpy() for name in columns)
+    return Spans(person=person, start=days(start), end=days(end))
+
+
+def _row(cell: RateCell) -> tuple[Value, ...]:
+    years = None if cell.days is None else cell.days / DAYS_A_YEAR
+    rate = low = high = proportion = None
+    if cell.outcomes is not None and years:
+        rate = PER * cell.outcomes / years
+        low, high = poisson_exact(cell.outcomes, years / PER)
+    if cell.cases is not None and cell.people:
+        proportion = 100 * cell.cases / cell.people
+    return (cell.people, cell.cases, cell.outcomes, years, rate, low, high, proportion)
