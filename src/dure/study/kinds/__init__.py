@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import Discriminator
 
 from dure.study.kinds.base import Kind
+from dure.study.kinds.distribution import DistributionKind
 from dure.study.kinds.feasibility import FeasibilityKind
 from dure.study.kinds.incidence import IncidenceKind
 
 KINDS: dict[str, Kind[Any]] = {
     kind.name: kind
     for kind in (
+        DistributionKind(),
         FeasibilityKind(),
         IncidenceKind(),
     )

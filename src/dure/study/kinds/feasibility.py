@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field
 
 from dure import cohort
@@ -48,14 +49,12 @@ class FeasibilityKind(Kind[Feasibility]):
         """One row a person with a qualifying event: how far the best of its events came, and its levels if all the way."""
         plan = cohort.plan(cohort.parse(spec.cohort.circe), cdm_version=engine.dataset.cdm_version)
         found = cohorts.run(engine, plan)
-        qualified, member = found.qualified["person_id"].to_numpy(), found.rows["subject_id"].to_numpy()
+        assert found.qualified is not None
+        qualified, mask = (found.qualified[name].to_numpy() for name in ("person_id", "mask"))
+        member = found.rows["subject_id"].to_numpy()
         person = np.union1d(qualified, member)
         reached = np.ones(len(person), dtype=np.int64)
-        passed = np.cumprod(
-            np.column_stack([found.rule(index) for index in range(len(plan.rules))] or [qualified * 0]),
-            axis=1,
-        )
-        np.maximum.at(reached, np.searchsorted(person, qualified), 1 + passed.sum(axis=1).astype(np.int64))
+        np.maximum.at(reached, np.searchsorted(person, qualified), 1 + _rules_passed(mask, len(plan.rules)))
         params = _params(spec)
         columns: dict[str, Any] = {}
         first = days(found.rows["cohort_start_date"].to_numpy())
@@ -138,3 +137,12 @@ def _params(spec: Feasibility) -> CountsParams:
         stages=("with a qualifying event", *named, "in the cohort"),
         strata=breakdowns(spec.breakdowns, first_year=spec.first_year, last_year=spec.last_year),
     )
+
+
+def _rules_passed(mask: NDArray[np.int64], rules: int) -> NDArray[np.int64]:
+    """How many rules each event passes before the first that it fails; bit i of its mask is rule i."""
+    passed, still = np.zeros(len(mask), dtype=np.int64), np.ones(len(mask), dtype=np.bool_)
+    for rule in range(rules):
+        still &= (mask >> rule) & 1 == 1
+        passed += still
+    return passed

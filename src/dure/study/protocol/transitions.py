@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import reduce
+from typing import Any
 
 import numpy as np
 
@@ -297,7 +298,7 @@ def _step(step: Step, strand: Strand, released: Released) -> Strand:
         field.name: np.where(released.open[field.rests_on], released.values[field.name], 0)
         for field in released.layout.fields
     }
-    state = decode(step.statistic.state, strand.state, where="state")
+    state: Any = decode(step.statistic.state, strand.state, where="state")
     outcome = step.statistic.step(step.params, state, replace(released, values=values))
     if isinstance(outcome, Done):
         return replace(strand, result=encode(outcome.result))

@@ -1,0 +1,179 @@
+"""A quantile: between which two values a share of people lies, by histograms that grow finer.
+
+Exact for: the interval it ends with, which holds the pooled quantile. It stops before a bin rests on fewer people than
+the rules allow, since an exact quantile is one person's value.
+
+One quantile at a time, on purpose: every round then says only how the people of one bin of an earlier round fall into
+smaller bins, and each such split is judged with that bin as its whole. Edges of two quantiles in one round could be
+subtracted from each other.
+"""
+
+from itertools import pairwise
+from typing import Annotated
+
+import numpy as np
+from pydantic import Field as Checked
+
+from dure.stats.base import Again, Answer, BadState, Done, Frame, Released, SplitsBy, Statistic
+from dure.wire.codec import message
+from dure.wire.rules import Mode
+from dure.wire.sums import Field, FieldKind, Layout, Relation, Sums, Unit
+
+EVERYONE, BELOW, INSIDE, ABOVE = range(4)
+BINS = 4
+"""The first cell that is a bin; the four before it are everyone, and where they lie to the interval at hand."""
+
+
+@message
+class QuantilesParams:
+    """What is sought.
+
+    Attributes:
+        low, high: the range of values, whole numbers, `high` not included; values outside count as at its ends.
+        bins: into how many parts each round cuts the interval.
+        share: which quantile, such as 0.5 for the median.
+    """
+
+    low: int
+    high: int
+    bins: Annotated[int, Checked(ge=2, le=100)]
+    share: Annotated[float, Checked(gt=0, lt=1)]
+
+
+@message
+class Interval:
+    """Whole numbers from `low` to below `high`."""
+
+    low: int
+    high: int
+
+
+@message
+class QuantilesState:
+    """The interval in which the quantile is known to lie, after so many cuts."""
+
+    interval: Interval
+    cuts: int
+
+
+@message
+class QuantilesResult:
+    """People, and the interval that holds the quantile. None: hidden."""
+
+    people: int | None
+    interval: Interval | None
+
+
+class Quantiles(Statistic[QuantilesParams, QuantilesState, QuantilesResult]):
+    """The interval that holds a quantile: the least value that the share of people doesn't exceed."""
+
+    name = "quantiles"
+    params = QuantilesParams
+    state = QuantilesState
+    result = QuantilesResult
+    splits_by = SplitsBy.PERSON
+    modes = (Mode.TOTAL, Mode.BY_HOSPITAL)
+
+    def layout(self, params: QuantilesParams) -> Layout:
+        """Everyone; below, inside and above the interval at hand; the bins inside it."""
+        bins = tuple(range(BINS, BINS + params.bins))
+        return Layout(
+            cells=(
+                "everyone",
+                "below",
+                "inside",
+                "above",
+                *(f"bin {number}" for number in range(params.bins)),
+            ),
+            relations=(
+                Relation(whole=EVERYONE, parts=(BELOW, INSIDE, ABOVE)),
+                Relation(whole=INSIDE, parts=bins),
+            ),
+            fields=(
+                Field(
+                    name="people",
+                    kind=FieldKind.COUNT,
+                    unit=Unit.PERSON,
+                    bound=1,
+                    rests_on=np.arange(BINS + params.bins, dtype=np.int64),
+                ),
+            ),
+        )
+
+    def columns(self, params: QuantilesParams) -> tuple[str, ...]:
+        """`value`, a whole number."""
+        return ("value",)
+
+    def rounds(self, params: QuantilesParams) -> int:
+        """Enough to come down to a single value."""
+        width, rounds = params.high - params.low, 0
+        while width > 1:
+            width, rounds = -(-width // params.bins), rounds + 1
+        return max(rounds, 1)
+
+    def begin(self, params: QuantilesParams) -> QuantilesState:
+        return QuantilesState(interval=Interval(low=params.low, high=params.high), cuts=0)
+
+    def judge(self, params: QuantilesParams, state: QuantilesState) -> None:
+        """The interval must be one that so many cuts of the range lead to."""
+        current = Interval(low=params.low, high=params.high)
+        for _ in range(min(state.cuts, self.rounds(params))):
+            parts = _cut(current, params.bins)
+            current = next((part for part in parts if part.low <= state.interval.low < part.high), current)
+        if current != state.interval or not 0 <= state.cuts < self.rounds(params):
+            raise BadState(
+                "The interval is none that cutting the range leads to.",
+                where="state",
+                mend="Nothing to do here.",
+            )
+
+    def local(self, frame: Frame, params: QuantilesParams, state: QuantilesState) -> Answer:
+        """One row a person."""
+        value = np.clip(frame.columns["value"].astype(np.int64), params.low, params.high - 1)
+        interval = state.interval
+        inside = value[(value >= interval.low) & (value < interval.high)]
+        lows = np.array([part.low for part in _cut(interval, params.bins)])
+        bins = np.bincount(np.searchsorted(lows, inside, side="right") - 1, minlength=params.bins)
+        around = [len(value), (value < interval.low).sum(), len(inside), (value >= interval.high).sum()]
+        people = np.concatenate([around, bins]).astype(np.int64)
+        return Answer(
+            sums=Sums(layout=self.layout(params), values={"people": people}),
+            support=people,
+            populations={"everyone": np.unique(frame.person)},
+        )
+
+    def step(
+        self, params: QuantilesParams, state: QuantilesState, total: Released
+    ) -> Again[QuantilesState] | Done[QuantilesResult]:
+        people = [None if value is None else int(value) for value in total.shown("people")]
+        part = _holding(params.share, people, _cut(state.interval, params.bins))
+        after = QuantilesState(interval=part or state.interval, cuts=state.cuts + 1)
+        if part is not None and after.cuts < self.rounds(params):
+            return Again(state=after)
+        nothing_found = part is None and state.cuts == 0
+        return Done(
+            result=QuantilesResult(
+                people=people[EVERYONE], interval=None if nothing_found else after.interval
+            )
+        )
+
+
+def _cut(interval: Interval, bins: int) -> list[Interval]:
+    """`bins` parts of equal width; the last may be shorter, and parts beyond the end are empty."""
+    width = max(-(-(interval.high - interval.low) // bins), 1)
+    edges = [min(interval.low + index * width, interval.high) for index in range(bins + 1)]
+    return [Interval(low=low, high=high) for low, high in pairwise(edges)]
+
+
+def _holding(share: float, people: list[int | None], parts: list[Interval]) -> Interval | None:
+    """The bin that holds the quantile; None where a number that it takes to tell is hidden."""
+    everyone, reached = people[EVERYONE], people[BELOW]
+    if everyone is None:
+        return None
+    for part, count in zip(parts, people[BINS:], strict=True):
+        if reached is None or count is None:
+            return None
+        reached += count
+        if reached >= share * everyone and count:
+            return part
+    return None

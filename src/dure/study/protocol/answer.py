@@ -1,0 +1,58 @@
+"""A hospital's side of one exchange, as pure steps: its computed answer through the gate, into a message.
+
+Responsible for: which gate serves which exchange. Not responsible for: permits (checked before), signing, sending.
+"""
+
+from collections.abc import Iterable
+
+from dure.guard.gate import Release, Withheld, release_hospital, release_support, release_values
+from dure.guard.populations import People
+from dure.stats.base import Answer
+from dure.study.kinds.base import Step
+from dure.wire.codec import digest, encode
+from dure.wire.messages import Contribution, Exchange, Refusal, Task, unpack
+from dure.wire.rules import Rules
+
+
+def through_gate(
+    step: Step, task: Task, answer: Answer, *, rules: Rules, past: Iterable[People] = ()
+) -> Release | Withheld:
+    """What the gate lets through of an answer, at the task's exchange.
+
+    Args:
+        past: populations answered about `by_hospital` before.
+    """
+    layout = step.statistic.layout(step.params)
+    match task.position.exchange:
+        case Exchange.SUPPORT:
+            return release_support(layout, answer)
+        case Exchange.VALUES:
+            opened = unpack(task.open or b"", len(layout.cells), where=f"task of run {task.run}")
+            return release_values(layout, answer, opened)
+        case Exchange.RELEASE:
+            return release_hospital(layout, answer, rules, past)
+        case Exchange.ACCEPT:
+            raise ValueError("ACCEPT asks for no numbers")
+
+
+def message(released: Release | Withheld, task: Task, hospital: str) -> Contribution | Refusal:
+    """The message that carries a gate's decision."""
+    if isinstance(released, Withheld):
+        return Refusal(
+            run=task.run,
+            manifest=task.manifest,
+            hospital=hospital,
+            position=task.position,
+            rule=released.rule.id,
+            reason=released.reason,
+        )
+    return Contribution(
+        run=task.run,
+        manifest=task.manifest,
+        hospital=hospital,
+        position=task.position,
+        task=digest(encode(task)),
+        layout=released.layout,
+        numbers=released.numbers,
+        shown=released.shown,
+    )
