@@ -1,0 +1,243 @@
+"""A strict JSON document: values that know their place.
+
+Responsible for: reading bytes, text or a dictionary without crashing, and refusing duplicate keys, NaN, numbers out of range
+and deep nesting, each with its JSON path. Not responsible for: what the properties mean.
+"""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, NoReturn
+
+from dure.cohort.problems import NotCirce, NotJson, NotSupported
+
+MAX_BYTES = 32 * 2**20
+MAX_DEPTH = 60
+MAX_INTEGER = 2**63 - 1
+MAX_DECIMAL = Decimal(10) ** 14
+
+
+@dataclass(frozen=True)
+class _Pairs:
+    """An object as the text writes it, before duplicate keys are looked for."""
+
+    pairs: list[tuple[str, Any]]
+
+
+@dataclass(frozen=True)
+class _Digits:
+    """An integer as the text writes it: turning a million digits into a number is an attack in itself."""
+
+    text: str
+
+
+def read(source: bytes | str | dict[str, Any]) -> "Part":
+    """The whole document.
+
+    Raises:
+        NotJson: it isn't one JSON document, is larger than 32 MiB or nested deeper than 60.
+        NotCirce: a duplicate key, NaN, or a number that no database holds.
+    """
+    raw = source if isinstance(source, dict) else _load(source, "$")
+    return Part(_checked(raw, "$", 0), "$")
+
+
+def _load(source: bytes | str, where: str) -> Any:
+    if len(source) > MAX_BYTES:
+        raise NotJson(
+            "The definition is larger than 32 MiB.", where=where, mend="Export one cohort at a time."
+        )
+    try:
+        text = source.decode("utf-8-sig") if isinstance(source, bytes) else source.removeprefix("\ufeff")
+        return json.loads(text, object_pairs_hook=_Pairs, parse_int=_Digits, parse_float=_Digits)
+    except UnicodeDecodeError as error:
+        raise NotJson(
+            f"Byte {error.start} isn't UTF-8.", where=where, mend="Save the file as UTF-8."
+        ) from None
+    except json.JSONDecodeError as error:
+        raise NotJson(
+            f"{error.msg}.",
+            where=f"{where}, line {error.lineno}, column {error.colno}",
+            mend="Export the definition from ATLAS again (Export, JSON).",
+        ) from None
+    except RecursionError:
+        raise _too_deep(where) from None
+
+
+def _too_deep(where: str) -> NotJson:
+    return NotJson(
+        f"The definition is nested deeper than {MAX_DEPTH}.", where=where, mend="Flatten its groups."
+    )
+
+
+def _checked(value: Any, path: str, depth: int) -> Any:
+    if depth > MAX_DEPTH:
+        raise _too_deep(_shortened(path))
+    match value:
+        case None | bool() | str():
+            return value
+        case _Digits(text=text):
+            return _number(text, path)
+        case int() | float() | Decimal():
+            return _number(repr(value) if isinstance(value, float) else str(value), path)
+        case _Pairs(pairs=pairs):
+            found: dict[str, Any] = {}
+            for key, item in pairs:
+                if key in found:
+                    raise NotCirce(
+                        f"The property {_quoted(key)} is there twice.",
+                        where=join(path, key),
+                        mend="Keep one of them.",
+                    )
+                found[key] = _checked(item, join(path, key), depth + 1)
+            return found
+        case dict():
+            for key in value:
+                if not isinstance(key, str):
+                    raise _wrong(path, "property names that are text")
+            return {key: _checked(item, join(path, key), depth + 1) for key, item in value.items()}
+        case list() | tuple():
+            return [_checked(item, f"{path}[{at}]", depth + 1) for at, item in enumerate(value)]
+        case _:
+            raise _wrong(path, "a JSON value")
+
+
+def _number(text: str, path: str) -> int | Decimal:
+    digits = text.lstrip("-")
+    if digits.isdigit():
+        if len(digits) <= 19 and abs(int(text)) <= MAX_INTEGER:
+            return int(text)
+        raise _wrong(path, "an integer of at most 64 bits")
+    if len(text) <= 400:
+        number = Decimal(text)
+        if number.is_finite() and abs(number) <= MAX_DECIMAL:
+            return number
+    raise _wrong(path, "a number below 10 to the 14th")
+
+
+def join(path: str, key: str) -> str:
+    """The JSON path of a property."""
+    return f"{path}.{key}" if key.isidentifier() and len(key) <= 80 else f"{path}[{_quoted(key)}]"
+
+
+def _quoted(text: str) -> str:
+    return json.dumps(text if len(text) <= 60 else text[:60] + "…", ensure_ascii=False)
+
+
+def _shortened(path: str) -> str:
+    return path if len(path) <= 300 else f"{path[:150]}…{path[-140:]}"
+
+
+def _wrong(path: str, wanted: str) -> NotCirce:
+    return NotCirce(f"Here belongs {wanted}.", where=_shortened(path), mend="Correct the value.")
+
+
+@dataclass(frozen=True)
+class Part:
+    """A value and its JSON path; every method raises `NotCirce` when the value isn't what was asked for."""
+
+    value: Any
+    path: str
+
+    @property
+    def says_nothing(self) -> bool:
+        """Whether the value is null, an empty list, an empty object or an empty text."""
+        return self.value is None or (isinstance(self.value, (list, dict, str)) and not self.value)
+
+    def wrong(self, wanted: str) -> NoReturn:
+        raise _wrong(self.path, wanted)
+
+    def text(self) -> str:
+        if not isinstance(self.value, str):
+            self.wrong("text")
+        return self.value
+
+    def flag(self) -> bool:
+        if not isinstance(self.value, bool):
+            self.wrong("true or false")
+        return self.value
+
+    def integer(self, least: int, most: int) -> int:
+        """A whole number; text that is one counts, as the format's own reader takes it."""
+        value = self.value
+        if isinstance(value, str) and len(value) <= 19 and value.lstrip("-").isdecimal() and value.isascii():
+            try:
+                value = int(value)
+            except ValueError:
+                self.wrong("a whole number")
+        if isinstance(value, bool) or not isinstance(value, int):
+            self.wrong("a whole number")
+        if not least <= value <= most:
+            self.wrong(f"a whole number from {least} to {most}")
+        return value
+
+    def number(self) -> Decimal:
+        if isinstance(self.value, bool) or not isinstance(self.value, (int, Decimal)):
+            self.wrong("a number")
+        number = Decimal(self.value)
+        if abs(number) > MAX_DECIMAL:
+            self.wrong("a number below 10 to the 14th")
+        return number
+
+    def items(self) -> "list[Part]":
+        if not isinstance(self.value, list):
+            self.wrong("a list")
+        return [Part(item, f"{self.path}[{at}]") for at, item in enumerate(self.value)]
+
+    def fields(self) -> "Fields":
+        if not isinstance(self.value, dict):
+            self.wrong("an object")
+        return Fields(self)
+
+    def embedded(self) -> "Part":
+        """The document that a text holds, or the part itself: web services nest a definition as text."""
+        if not isinstance(self.value, str):
+            return self
+        return Part(_checked(_load(self.value, self.path), self.path, 0), self.path)
+
+
+class Fields:
+    """An object's properties, each of which must be asked for before `finish`."""
+
+    def __init__(self, part: Part) -> None:
+        self.part = part
+        self._left: dict[str, Any] = dict(part.value)
+
+    def take(self, key: str) -> Part | None:
+        """The property, or None where it is absent or null."""
+        value = self._left.pop(key, None)
+        return None if value is None else Part(value, join(self.part.path, key))
+
+    def need(self, key: str) -> Part:
+        part = self.take(key)
+        if part is None:
+            raise NotCirce(
+                f"The property {key} is missing.", where=self.part.path, mend=f"Add {key}, or export again."
+            )
+        return part
+
+    def ignore(self, *keys: str) -> None:
+        """Properties that can't change rows: labels, authors."""
+        for key in keys:
+            self._left.pop(key, None)
+
+    def rest(self) -> Iterator[Part]:
+        """What hasn't been asked for and says something."""
+        for key, value in self._left.items():
+            part = Part(value, join(self.part.path, key))
+            if not part.says_nothing:
+                yield part
+
+    def finish(self) -> None:
+        for part in self.rest():
+            raise unsupported(part)
+
+
+def unsupported(part: Part) -> NotSupported:
+    """The refusal of a property that could change who is in the cohort."""
+    return NotSupported(
+        "Dure doesn't know this property, or can't answer it, and it could change who is in the cohort.",
+        where=_shortened(part.path),
+        mend="Take it out of the definition, or write what it means with what the manual's table of the language lists.",
+    )

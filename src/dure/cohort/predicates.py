@@ -1,0 +1,100 @@
+"""Predicates: what a plan may ask of one event, as data.
+
+Responsible for: the closed list of things that can be compared (`Operand`) and of comparisons. Not responsible for: their SQL
+(`sql`) and their plain meaning (`evaluate`), which must agree. A comparison with a missing value doesn't hold.
+"""
+
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from enum import StrEnum
+
+from dure.omop.concept_sets import ConceptSetItem
+
+
+class Of(StrEnum):
+    """Where an operand's value comes from."""
+
+    START = "start"
+    END = "end"
+    LENGTH = "days from start to end"
+    AGE_AT_START = "calendar year of the start minus year of birth"
+    AGE_AT_END = "calendar year of the end minus year of birth"
+    ONE_DAY = "1"
+    COLUMN = "a column of the event's row"
+    CONCEPT = "a concept of the event's row, 0 where it has none"
+    VISIT_ID = "the event's visit"
+    RATIO = "one column of the event's row over another"
+    PERSON = "a column of the person"
+    VISIT = "a column of the event's visit"
+    PROVIDER = "a column of the event's provider"
+    CARE_SITE = "a column of the event's care site"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Operand:
+    """A value that an event has; `over` is the divisor of a ratio (nothing is divided by zero: the value is missing)."""
+
+    of: Of
+    column: str | None = None
+    over: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Compare:
+    """`op` is one of <, <=, =, <>, >, >=."""
+
+    operand: Operand
+    op: str
+    value: int | Decimal | date
+
+
+@dataclass(frozen=True, kw_only=True)
+class Between:
+    """Both ends belong to the range; negated, a missing value still doesn't hold."""
+
+    operand: Operand
+    low: int | Decimal | date
+    high: int | Decimal | date
+    negated: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class OneOf:
+    operand: Operand
+    ids: tuple[int, ...]
+    negated: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class InConceptSet:
+    """Negated against an empty set, it holds for a missing value too, as NOT IN does in SQL."""
+
+    operand: Operand
+    items: tuple[ConceptSetItem, ...]
+    negated: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Known:
+    """Whether there is a value; negated, whether there is none."""
+
+    operand: Operand
+    negated: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Like:
+    """SQL's LIKE: % is any text, _ any character, no escapes."""
+
+    operand: Operand
+    pattern: str
+    negated: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Abnormal:
+    """A measurement outside its own range, or with a value concept that says high or low."""
+
+
+Predicate = Compare | Between | OneOf | InConceptSet | Known | Like | Abnormal

@@ -1,0 +1,433 @@
+"""A plan as SQL: one sqlglot tree for each node.
+
+Responsible for: the SQL of every relation, over the primitives of `primitives`. Not responsible for: which nodes are kept as
+temporary tables (an engine's choice, told by `stored`), and for running anything. No SQL is ever a string here.
+"""
+
+from collections.abc import Callable, Sequence
+
+from sqlglot import exp
+
+from dure.cohort import primitives as p
+from dure.cohort.circe.nodes import DateField, DateOffset, Limit, OccurrenceType, Window
+from dure.cohort.concepts_sql import concept_sets
+from dure.cohort.events_sql import events_query, person_predicates
+from dure.cohort.relations import (
+    Attrition,
+    Clipped,
+    Collapsed,
+    Combined,
+    ConceptIds,
+    Counted,
+    DrugEras,
+    Events,
+    Everyone,
+    Included,
+    Index,
+    Observed,
+    OfPerson,
+    Primary,
+    Qualified,
+    Relation,
+    Stays,
+    Such,
+)
+from dure.omop.events import EVENT_TABLES
+
+Stored = Callable[[Relation], exp.Table | exp.Query | None]
+KEYS = ("person_id", "event_id")
+EVENT = (*KEYS, "start_date", "end_date", "visit_id", "sort_date")
+INDEX = (*KEYS, "start_date", "end_date", "visit_id", "op_start", "op_end")
+STAY = ("person_id", "start_date", "end_date")
+
+
+def nothing_stored(_relation: Relation) -> None:
+    """Every node is written out where it is read."""
+
+
+def compile(relation: Relation, *, stored: Stored = nothing_stored) -> exp.Query:  # noqa: A001
+    """The query of a node.
+
+    Args:
+        stored: where the rows of an input are already: a table, or a query that reads them; None to write it out.
+    """
+    return _Compiler(stored).query(relation)
+
+
+class _Compiler:
+    def __init__(self, stored: Stored) -> None:
+        self.stored = stored
+
+    def source(self, relation: Relation, alias: str) -> p.Source:
+        """An input, to select from."""
+        found = self.stored(relation)
+        if isinstance(found, exp.Table):
+            return p.table(found.name, alias)
+        return p.nested(found if found is not None else self.query(relation), alias)
+
+    def concept_ids(self, concepts: ConceptIds) -> exp.Query:
+        return p.select([p.column("concept_id", "s")], self.source(concepts, "s"))
+
+    def query(self, relation: Relation) -> exp.Query:
+        match relation:
+            case ConceptIds(items=items):
+                return p.select([p.column("concept_id", "s")], p.nested(concept_sets([items]), "s"))
+            case Events():
+                return events_query(relation, self.concept_ids)
+            case Such():
+                return self.such(relation)
+            case Observed():
+                return self.observed(relation)
+            case Primary():
+                return self.primary(relation)
+            case Qualified():
+                return self.qualified(relation)
+            case Everyone(index=index):
+                distinct = isinstance(index, Observed)
+                return p.select(p.columns(KEYS, "p"), self.source(index, "p"), distinct=distinct)
+            case Counted():
+                return self.counted(relation)
+            case OfPerson():
+                return self.of_person(relation)
+            case Combined():
+                return self.combined(relation)
+            case Attrition():
+                return self.attrition(relation)
+            case Included():
+                return self.included(relation)
+            case DrugEras():
+                return self.drug_eras(relation)
+            case Stays():
+                return self.stays(relation)
+            case Collapsed(stays=stays, pad=pad):
+                return _islands(p.select(p.columns(STAY, "r"), self.source(stays, "r")), pad, pad)
+            case Clipped():
+                return self.clipped(relation)
+        raise TypeError(f"{type(relation).__name__} is no relation of a plan")
+
+    def such(self, such: Such) -> exp.Query:
+        names = (*EVENT, "counted") if such.events.counted else EVENT
+        return p.select(
+            p.columns(names, "e"), self.source(such.events, "e"), where=[self.held(such.keys, "e")]
+        )
+
+    def held(self, keys: Relation, alias: str) -> exp.Expr:
+        """Whether a row's key is among the keys."""
+        matching = [p.equal(p.column(name, "k"), p.column(name, alias)) for name in KEYS]
+        return p.exists(p.select([p.literal(1)], self.source(keys, "k"), where=matching))
+
+    def observed(self, observed: Observed) -> exp.Query:
+        what = [*p.columns(INDEX[:5], "e"), *_bounds()]
+        return p.select(
+            what, self.source(observed.events, "e"), joins=[(_periods(), p.both(_within_period()))]
+        )
+
+    def primary(self, primary: Primary) -> exp.Query:
+        parts = [
+            p.select(
+                [*p.columns(EVENT, "e"), p.named(p.literal(at), "criterion")],
+                self.source(events, "e"),
+            )
+            for at, events in enumerate(primary.criteria)
+        ]
+        where = []
+        if primary.prior_days > 0:
+            earliest = p.later(p.column("observation_period_start_date", "o"), primary.prior_days)
+            where.append(p.at_most(earliest, p.column("start_date", "e")))
+        if primary.post_days > 0:
+            latest = p.later(p.column("start_date", "e"), primary.post_days)
+            where.append(p.at_most(latest, p.column("observation_period_end_date", "o")))
+        order = [
+            p.ordered(p.column("sort_date", "e"), descending=primary.limit is Limit.LAST),
+            p.ordered(p.column("event_id", "e")),
+            p.ordered(p.column("criterion", "e")),
+            p.ordered(p.column("observation_period_start_date", "o")),
+        ]
+        number = p.over(exp.RowNumber(), partition=[p.column("person_id", "e")], order=order)
+        what = [
+            p.column("person_id", "e"),
+            p.named(number, "event_id"),
+            *p.columns(INDEX[2:5], "e"),
+            *_bounds(),
+        ]
+        numbered = p.select(
+            what,
+            p.nested(p.union(parts), "e"),
+            joins=[(_periods(), p.both(_within_period()))],
+            where=where,
+        )
+        if primary.limit is Limit.ALL:
+            return numbered
+        first = p.equal(p.column("event_id", "n"), p.literal(1))
+        return p.select(p.columns(INDEX, "n"), p.nested(numbered, "n"), where=[first])
+
+    def qualified(self, qualified: Qualified) -> exp.Query:
+        where = [self.held(qualified.keys, "i")] if qualified.keys is not None else []
+        return _limited(INDEX, self.source(qualified.index, "i"), where, qualified.limit)
+
+    def counted(self, counted: Counted) -> exp.Query:
+        conditions = _around(counted)
+        value = exp.Distinct(expressions=[p.column("counted", "a")]) if counted.distinct else exp.Star()
+        missing = [negated(p.column("counted", "a"))] if counted.distinct else []
+        if counted.occurrence is OccurrenceType.EXACTLY:
+            having = p.equal(exp.Count(this=value), p.literal(counted.count))
+            any_will_do = False
+        else:
+            least = counted.count + (1 if counted.occurrence is OccurrenceType.AT_MOST else 0)
+            having = p.at_least(exp.Count(this=value), p.literal(least))
+            any_will_do = least == 1
+        joins = [(self.source(counted.events, "a"), p.both([*conditions, *missing]))]
+        source, keys = self.source(counted.index, "p"), p.columns(KEYS, "p")
+        if any_will_do:
+            found = p.select(keys, source, joins=joins, distinct=True)
+        else:
+            found = p.select(keys, source, joins=joins, group=p.columns(KEYS, "p"), having=having)
+        return self.all_but(counted.index, found) if counted.occurrence is OccurrenceType.AT_MOST else found
+
+    def all_but(self, index: Index, keys: exp.Query) -> exp.Query:
+        matching = [p.equal(p.column(name, "k"), p.column(name, "i")) for name in KEYS]
+        gone = p.exists(p.select([p.literal(1)], p.nested(keys, "k"), where=matching))
+        distinct = isinstance(index, Observed)
+        where = [exp.Not(this=gone)]
+        return p.select(p.columns(KEYS, "i"), self.source(index, "i"), where=where, distinct=distinct)
+
+    def of_person(self, of_person: OfPerson) -> exp.Query:
+        on = p.equal(p.column("person_id", "person"), p.column("person_id", "i"))
+        return p.select(
+            p.columns(KEYS, "i"),
+            self.source(of_person.index, "i"),
+            joins=[(p.table("person", "person"), on)],
+            where=person_predicates(of_person.where, "i", self.concept_ids),
+            distinct=isinstance(of_person.index, Observed),
+        )
+
+    def combined(self, combined: Combined) -> exp.Query:
+        parts = [p.select(p.columns(KEYS, "k"), self.source(part, "k")) for part in combined.parts]
+        least = combined.count + 1 if combined.at_most else combined.count
+        if least == 1:
+            found: exp.Query = p.union(parts, distinct=True)
+        else:
+            having = p.at_least(exp.Count(this=exp.Star()), p.literal(least))
+            keys = p.columns(KEYS, "u")
+            found = p.select(keys, p.nested(p.union(parts), "u"), group=p.columns(KEYS, "u"), having=having)
+        return self.all_but(combined.index, found) if combined.at_most else found
+
+    def attrition(self, attrition: Attrition) -> exp.Query:
+        what = p.columns(INDEX, "i")
+        if not attrition.rules:
+            mask = p.named(p.big(p.literal(0)), "mask")
+            return p.select([*what, mask], self.source(attrition.index, "i"))
+        bits = [
+            p.select(
+                [*p.columns(KEYS, "k"), p.named(p.big(p.literal(1 << at)), "bit")], self.source(rule, "k")
+            )
+            for at, rule in enumerate(attrition.rules)
+        ]
+        mask = p.named(p.big(exp.Sum(this=p.column("bit", "u"))), "mask")
+        masks = p.select(
+            [*p.columns(KEYS, "u"), mask], p.nested(p.union(bits), "u"), group=p.columns(KEYS, "u")
+        )
+        matching = p.both([p.equal(p.column(name, "m"), p.column(name, "i")) for name in KEYS])
+        found = exp.Coalesce(this=p.column("mask", "m"), expressions=[p.big(p.literal(0))])
+        return p.select(
+            [*what, p.named(found, "mask")],
+            self.source(attrition.index, "i"),
+            left=[(p.nested(masks, "m"), matching)],
+        )
+
+    def included(self, included: Included) -> exp.Query:
+        attrition = included.attrition
+        source = self.source(attrition, "i")
+        where = [p.equal(p.column("mask", "i"), p.literal(attrition.full))] if attrition.rules else []
+        return _limited(INDEX, source, where, included.limit)
+
+    def drug_eras(self, eras: DrugEras) -> exp.Query:
+        table = EVENT_TABLES["drug_exposure"]
+        start = p.column(table.start, "d")
+        if eras.days_supply is not None:
+            end = p.later(start.copy(), eras.days_supply)
+        else:
+            end = exp.Coalesce(
+                this=p.column(str(table.end), "d"),
+                expressions=[
+                    p.later_by(start.copy(), p.column("days_supply", "d")),
+                    p.later(start.copy(), 1),
+                ],
+            )
+        exposures = [
+            p.select(
+                [
+                    p.column("person_id", "d"),
+                    p.named(start.copy(), "start_date"),
+                    p.named(end.copy(), "end_date"),
+                ],
+                p.table(table.name, "d"),
+                where=[p.member(p.column(str(concept), "d"), self.concept_ids(eras.concepts))],
+            )
+            for concept in (table.concept, table.source_concept)
+        ]
+        return _islands(p.union(exposures), eras.gap_days + eras.offset, eras.gap_days)
+
+    def stays(self, stays: Stays) -> exp.Query:
+        def candidate(end: exp.Expr, **more: Sequence[object]) -> exp.Query:
+            what = [*p.columns((*KEYS, "start_date"), "i"), p.named(end, "end_date")]
+            return p.select(what, self.source(stays.included, "i"), **more)  # type: ignore[arg-type]
+
+        observed_end = p.column("op_end", "i")
+        candidates = [candidate(_offset(stays.offset) if stays.offset else observed_end)]
+        if stays.eras is not None:
+            on = p.both(
+                [
+                    p.equal(p.column("person_id", "d"), p.column("person_id", "i")),
+                    p.at_least(p.column("start_date", "i"), p.column("start_date", "d")),
+                    p.at_most(p.column("start_date", "i"), p.column("end_date", "d")),
+                ]
+            )
+            candidates.append(
+                candidate(p.column("end_date", "d"), joins=[(self.source(stays.eras, "d"), on)])
+            )
+        for censor in stays.censors:
+            on = p.both(
+                [
+                    p.equal(p.column("person_id", "c"), p.column("person_id", "i")),
+                    p.at_least(p.column("start_date", "c"), p.column("start_date", "i")),
+                    p.at_most(p.column("start_date", "c"), p.column("op_end", "i")),
+                ]
+            )
+            candidates.append(candidate(p.column("start_date", "c"), joins=[(self.source(censor, "c"), on)]))
+        source = p.nested(p.union(candidates), "u")
+        lasting = [p.at_least(p.column("end_date", "u"), p.column("start_date", "u"))]
+        if len(candidates) == 1:
+            return p.select(p.columns(STAY, "u"), source, where=lasting)
+        end = p.named(exp.Min(this=p.column("end_date", "u")), "end_date")
+        return p.select(
+            [*p.columns(STAY[:2], "u"), end],
+            source,
+            where=lasting,
+            group=p.columns((*KEYS, "start_date"), "u"),
+        )
+
+    def clipped(self, clipped: Clipped) -> exp.Query:
+        start: exp.Expr = p.column("start_date", "r")
+        end: exp.Expr = p.column("end_date", "r")
+        window = clipped.window
+        if window.start:
+            start = _case(
+                exp.GT(this=start, expression=p.literal(window.start)), start, p.literal(window.start)
+            )
+        if window.end:
+            end = _case(exp.LT(this=end, expression=p.literal(window.end)), end, p.literal(window.end))
+        return p.select(
+            [p.column("person_id", "r"), p.named(start, "start_date"), p.named(end, "end_date")],
+            self.source(clipped.stays, "r"),
+            where=[p.at_most(start.copy(), end.copy())],
+        )
+
+
+def negated(value: exp.Expr) -> exp.Expr:
+    """Whether there is a value."""
+    return exp.Not(this=exp.Is(this=value, expression=exp.Null()))
+
+
+def _case(when: exp.Expr, then: exp.Expr, otherwise: exp.Expr) -> exp.Expr:
+    return exp.Case(ifs=[exp.If(this=when, true=then.copy())], default=otherwise)
+
+
+def _periods() -> exp.Table:
+    return p.table("observation_period", "o")
+
+
+def _bounds() -> list[exp.Expr]:
+    return [
+        p.named(p.column("observation_period_start_date", "o"), "op_start"),
+        p.named(p.column("observation_period_end_date", "o"), "op_end"),
+    ]
+
+
+def _within_period() -> list[exp.Expr]:
+    return [
+        p.equal(p.column("person_id", "o"), p.column("person_id", "e")),
+        p.at_least(p.column("start_date", "e"), p.column("observation_period_start_date", "o")),
+        p.at_most(p.column("start_date", "e"), p.column("observation_period_end_date", "o")),
+    ]
+
+
+def _limited(names: Sequence[str], source: p.Source, where: list[exp.Expr], limit: Limit) -> exp.Query:
+    """Each person's first or last row by start, then by event id."""
+    if limit is Limit.ALL:
+        return p.select(p.columns(names, "i"), source, where=where)
+    order = [
+        p.ordered(p.column("start_date", "i"), descending=limit is Limit.LAST),
+        p.ordered(p.column("event_id", "i")),
+    ]
+    ordinal = p.over(exp.RowNumber(), partition=[p.column("person_id", "i")], order=order)
+    ranked = p.select([*p.columns(names, "i"), p.named(ordinal, "ordinal")], source, where=where)
+    first = p.equal(p.column("ordinal", "n"), p.literal(1))
+    return p.select(p.columns(names, "n"), p.nested(ranked, "n"), where=[first])
+
+
+def _around(counted: Counted) -> list[exp.Expr]:
+    """Where the events `a` may lie around an index event `p`."""
+    conditions = [p.equal(p.column("person_id", "a"), p.column("person_id", "p"))]
+    if counted.within_observation:
+        conditions.append(p.at_least(p.column("start_date", "a"), p.column("op_start", "p")))
+        conditions.append(p.at_most(p.column("start_date", "a"), p.column("op_end", "p")))
+    for window in counted.windows:
+        conditions += _window(window, within_observation=counted.within_observation)
+    if counted.same_visit:
+        conditions.append(p.equal(p.column("visit_id", "a"), p.column("visit_id", "p")))
+    return list(dict.fromkeys(conditions))
+
+
+def _window(window: Window, *, within_observation: bool) -> list[exp.Expr]:
+    names = {DateField.START: "start_date", DateField.END: "end_date"}
+    event, index = names[window.event], names[window.index]
+    found = []
+    for endpoint, compare in ((window.start, p.at_least), (window.end, p.at_most)):
+        if endpoint.days is not None:
+            found.append(compare(p.column(event, "a"), p.later(p.column(index, "p"), endpoint.days)))
+        elif within_observation:
+            bound = p.column("op_start" if endpoint.before else "op_end", "p")
+            found.append(compare(p.column(event, "a"), bound))
+    return found
+
+
+def _offset(offset: DateOffset) -> exp.Expr:
+    names = {DateField.START: "start_date", DateField.END: "end_date"}
+    end = p.later(p.column(names[offset.field], "i"), offset.days)
+    bound = p.column("op_end", "i")
+    return _case(exp.GT(this=end, expression=bound), bound, end.copy())
+
+
+def _islands(rows: exp.Query, pad: int, unpad: int) -> exp.Query:
+    """Rows (person_id, start_date, end_date) whose stretches, `pad` days longer, touch, as one; `unpad` days are taken off."""
+    padded = p.select(
+        [
+            *p.columns(STAY[:2], "w"),
+            p.named(p.later(p.column("end_date", "w"), pad), "end_date"),
+        ],
+        p.nested(rows, "w"),
+    )
+
+    def running(function: exp.Expr, alias: str, until: str, *last: str) -> exp.Window:
+        order = [
+            p.ordered(p.column("start_date", alias)),
+            *(p.ordered(p.column(name, alias), descending=True) for name in ("end_date", *last)),
+        ]
+        return p.over(function, partition=[p.column("person_id", alias)], order=order, until=until)
+
+    reach = running(exp.Max(this=p.column("end_date", "x")), "x", "1 PRECEDING")
+    opens = _case(p.at_least(reach, p.column("start_date", "x")), p.literal(0), p.literal(1))
+    opened = p.select([*p.columns(STAY, "x"), p.named(opens, "opens")], p.nested(padded, "x"))
+    # Of equal rows either may open an island; whichever did has to come first here, or the others fall out of it.
+    island = running(exp.Sum(this=p.column("opens", "y")), "y", "CURRENT ROW", "opens")
+    marked = p.select([*p.columns(STAY, "y"), p.named(island, "island")], p.nested(opened, "y"))
+    return p.select(
+        [
+            p.column("person_id", "z"),
+            p.named(exp.Min(this=p.column("start_date", "z")), "start_date"),
+            p.named(p.later(exp.Max(this=p.column("end_date", "z")), -unpad), "end_date"),
+        ],
+        p.nested(marked, "z"),
+        group=[p.column("person_id", "z"), p.column("island", "z")],
+    )
