@@ -38,10 +38,10 @@ FUNCTIONS: tuple[type[exp.Expr], ...] = (
     exp.DateSub, exp.DateDiff, exp.DateTrunc, exp.DateFromParts, exp.Date, exp.TsOrDsToDate, exp.IsNan, exp.IsInf,
 )  # fmt: skip
 ALLOWED = frozenset(SHAPES + OPERATORS + FUNCTIONS)
-TYPES = frozenset({
-    exp.DType.BIGINT, exp.DType.INT, exp.DType.DOUBLE, exp.DType.DATE, exp.DType.TIMESTAMP, exp.DType.BOOLEAN,
-    exp.DType.INTERVAL,
-}) | frozenset({exp.DType.VARCHAR, exp.DType.TEXT})  # fmt: skip
+TYPES = frozenset((
+    exp.DType.BIGINT, exp.DType.INT, exp.DType.DOUBLE, exp.DType.DATE, exp.DType.TIMESTAMP, exp.DType.TIMESTAMPNTZ,
+    exp.DType.DATETIME, exp.DType.BOOLEAN, exp.DType.INTERVAL, exp.DType.VARCHAR, exp.DType.TEXT,
+))  # fmt: skip
 
 
 def judge(tree: object, known: Callable[[str], bool]) -> None:

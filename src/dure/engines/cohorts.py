@@ -4,7 +4,7 @@ Responsible for: running plans on any engine, each shared subplan once, as tempo
 Not responsible for: what a plan means (`dure.cohort`), or what may leave the hospital.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -58,7 +58,8 @@ def run_many(engine: Engine, plans: Sequence[CohortPlan], *, attrition: bool = T
 
 def resolve(engine: Engine, concept_set: ConceptSet) -> tuple[int, ...]:
     """The concept ids of a set against the database's vocabulary, in order."""
-    found = engine.query(_checked(engine, concept_sets([concept_set.items])))
+    _check_tables(engine, [(ConceptIds(items=concept_set.items), 0)])
+    found = engine.query(concept_sets([concept_set.items]))
     return tuple(sorted(found.column("concept_id").to_pylist()))
 
 
@@ -101,7 +102,7 @@ class _Layout:
         return None if name is None else primitives.table(name, name)
 
     def concepts(self) -> exp.Query:
-        return concept_sets(self.sets).order_by("set_no", copy=False)
+        return concept_sets(self.sets).order_by(primitives.name_of("set_no"), copy=False)
 
     def query(self, relation: Relation) -> exp.Query:
         """The rows of a node, which may itself be kept."""
@@ -119,7 +120,7 @@ class _Layout:
             for name, alias in zip(names, aliases, strict=True)
         ]
         return primitives.select(what, source).order_by(
-            *(exp.to_identifier(alias) for alias in aliases), copy=False
+            *(primitives.name_of(alias) for alias in aliases), copy=False
         )
 
     def rows(self, plan: CohortPlan) -> exp.Query:
@@ -141,9 +142,10 @@ class _Workspace:
         self.present: set[str] = set()
 
     def __enter__(self) -> "_Workspace":
+        _check_tables(self.engine, self.layout.graph.values())
         if self.layout.sets:
             self.present.add(CONCEPTS)
-            self.engine.temporary(CONCEPTS, _checked(self.engine, self.layout.concepts()))
+            self.engine.temporary(CONCEPTS, self.layout.concepts())
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -162,11 +164,11 @@ class _Workspace:
             if name not in self.present:
                 node = self.layout.graph[digest][0]
                 self.present.add(name)
-                self.engine.temporary(name, _checked(self.engine, self.layout.query(node)))
-        rows = self.engine.query(_checked(self.engine, self.layout.rows(plan)))
+                self.engine.temporary(name, self.layout.query(node))
+        rows = self.engine.query(self.layout.rows(plan))
         qualified = None
         if self.attrition:
-            qualified = self.engine.query(_checked(self.engine, self.layout.qualified(plan)))
+            qualified = self.engine.query(self.layout.qualified(plan))
         self._forget(needed)
         return CohortTable(rows=rows, qualified=qualified, rules=plan.rules)
 
@@ -180,12 +182,11 @@ class _Workspace:
                 self.engine.drop(name)
 
 
-def _checked(engine: Engine, tree: exp.Query) -> exp.Query:
-    for table in tree.find_all(exp.Table):
-        if not engine.has(table.name):
+def _check_tables(engine: Engine, graph: Iterable[tuple[Relation, int]]) -> None:
+    for table in sorted({table for node, _ in graph for table in node.tables}):
+        if not engine.has(table):
             raise MissingTable(
-                f"The database has no table {table.name}, which the cohort reads.",
-                where=f"{engine.dataset.source}: table {table.name}",
+                f"The database has no table {table}, which the cohort reads.",
+                where=f"{engine.dataset.source}: table {table}",
                 mend="Load the table (it may be empty), or take what reads it out of the definition.",
             )
-    return tree

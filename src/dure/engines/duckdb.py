@@ -95,8 +95,9 @@ class DuckDBEngine:
             )
         text = self._text(tree)
         self._run(f'CREATE OR REPLACE TEMPORARY TABLE "{name}" AS {text}')
+        self._temporary.pop(name, None)
         described = self._run(f'SELECT * FROM "{name}" LIMIT 0').description  # noqa: S608 - a plain name
-        self._temporary[name] = {str(column[0]): _TYPES[str(column[1])] for column in described}
+        self._temporary[name] = {str(column[0]): _type(str(column[1])) for column in described}
 
     def drop(self, name: str) -> None:
         if self._temporary.pop(name, None) is not None:
@@ -270,9 +271,23 @@ def _model_columns(connection: duckdb.DuckDBPyConnection) -> dict[str, dict[str,
     return found
 
 
+def _type(name: str) -> ColumnType:
+    if name.startswith("DECIMAL"):
+        return ColumnType.FLOAT
+    if name not in _TYPES:
+        raise refusal(f"a column of type {name} isn't one of the model's", "Cast it in the query.")
+    return _TYPES[name]
+
+
 def _narrow(table: pa.Table) -> pa.Table:
-    """Sums of integers come as 38-digit decimals; they fit 64 bits or the query is wrong, and pyarrow then says so."""
+    """DuckDB's sums of integers and its literals with a point come as decimals; the engine's promise is int64, float64.
+
+    A sum beyond 64 bits is an error of pyarrow's, never a wrong number.
+    """
     for index, field in enumerate(table.schema):
-        if pa.types.is_decimal(field.type) and field.type.scale == 0:
+        if pa.types.is_decimal(field.type):
+            narrow = pa.int64() if field.type.scale == 0 else pa.float64()
+            table = table.set_column(index, field.name, table.column(index).cast(narrow))
+        elif pa.types.is_integer(field.type) and field.type != pa.int64():
             table = table.set_column(index, field.name, table.column(index).cast(pa.int64()))
     return table
