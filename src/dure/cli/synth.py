@@ -4,8 +4,15 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from dure.demo.synth import generate, truth_path
+
+app = typer.Typer(add_completion=False)
 
 
+@app.command()
 def synth(
     *,
     persons: Annotated[int, typer.Option(help="How many people to make.")],
@@ -17,20 +24,10 @@ def synth(
     force: Annotated[bool, typer.Option("--force", help="Replace the file if it exists.")] = False,
 ) -> None:
     """Make a synthetic hospital as an OMOP CDM 5.4 file, with truths planted in it and written beside it."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    from dure.demo.synth import generate, truth_path
-
     console = Console(stderr=True)
-    columns = (
-        TextColumn("making people"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-    )
+    columns = (TextColumn("making people"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True) as progress:
-        task = progress.add_task("people", total=max(persons, 1))
+        task = progress.add_task("people", total=persons)
         truth = generate(
             persons=persons,
             seed=seed,
@@ -39,7 +36,7 @@ def synth(
             force=force,
             progress=lambda done: progress.update(task, completed=done),
         )
-    events = sum(truth.rows.values())
-    console.print(f"{truth.hospital.name}: {truth.persons:,} people, {events:,} rows, all synthetic")
+    rows = sum(truth.rows.values())
+    console.print(f"{truth.hospital.name}: {truth.persons:,} people, {rows:,} rows, all synthetic")
     typer.echo(out)
     typer.echo(truth_path(out))

@@ -14,7 +14,7 @@ from dure.demo.synth.hospital import Hospital
 from dure.demo.synth.people import People
 
 PERCENT, MG_DL, MMHG, PER_MINUTE, G_DL, THOUSAND_UL, MMOL_L, U_L, KG, CM, KG_M2, CELSIUS = (
-    8554, 8840, 8876, 8541, 8713, 8848, 8753, 8645, 9529, 8582, 9531, 8653,
+    8554, 8840, 8876, 8541, 8713, 8848, 8753, 8645, 9529, 8582, 9531, 586323,
 )  # fmt: skip
 
 
