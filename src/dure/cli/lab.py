@@ -31,7 +31,7 @@ def lab(
     console = Console()
     rules = RULES_OFF if rules_off else Rules(least_people=least_people)
     question = study_file.read(study).study(asker="lab", lasting=timedelta(days=1))
-    engines = {path.stem: open_engine(path) for path in site}
+    engines = {path.stem: open_engine(str(path)) for path in site}
     try:
         with console.status("asking") as status:
             report = run(
