@@ -36,11 +36,13 @@ class Release:
         layout: digest of the layout.
         numbers: ring bytes, as `dure.wire.messages.Contribution.numbers`.
         shown: bitmap of the cells shown, in `by_hospital`.
+        populations: names of the populations whose numbers are shown, in `by_hospital`: those to remember.
     """
 
     layout: str
     numbers: bytes
     shown: bytes | None
+    populations: tuple[str, ...]
     seal: object
 
     def __post_init__(self) -> None:
@@ -79,26 +81,26 @@ def release_hospital(
     """`by_hospital`: this hospital's own thresholds and rounding, before anything leaves.
 
     Args:
-        past: populations that this hospital has answered about `by_hospital` before.
+        past: populations that this hospital has shown numbers of, `by_hospital`, before.
     """
     fault = _fault(layout, answer)
     if fault is not None:
         return fault
-    k = rules.least_people
+    is_open = open_cells(layout, answer.support, rules.least_people)
+    if not (is_open & (answer.support > 0)).any():
+        return Withheld(rule=LEAST_PEOPLE, reason="No cell rests on enough people at this hospital.")
+    shown = [name for name in answer.populations if is_open[layout.cells.index(name)]]
     if not rules.off:
         known = list(past)
-        if any(small_difference(people, known, k) for people in answer.populations.values()):
+        if any(small_difference(answer.populations[name], known, rules.least_people) for name in shown):
             return Withheld(
                 rule=SMALL_DIFFERENCE,
                 reason="The people asked about differ by a few from people already answered about.",
             )
-    is_open = open_cells(layout, answer.support, k)
-    if not (is_open & (answer.support > 0)).any():
-        return Withheld(rule=LEAST_PEOPLE, reason="No cell rests on enough people at this hospital.")
     rounded = _round(_hide(answer.sums, is_open), rules.round_to)
     support = np.where(is_open, _nearest(answer.support, rules.round_to), 0)
     numbers = np.concatenate([ring.to_ring(support, 0), rounded.to_ring()])
-    return _release(layout, numbers, shown=pack(is_open))
+    return _release(layout, numbers, shown=pack(is_open), populations=tuple(shown))
 
 
 def judge_total(layout: Layout, support: Support, rules: Rules, *, hospitals: int) -> Mask | Withheld:
@@ -121,8 +123,16 @@ def judge_total(layout: Layout, support: Support, rules: Rules, *, hospitals: in
     return is_open
 
 
-def _release(layout: Layout, lanes: ring.Lanes, *, shown: bytes | None = None) -> Release:
-    return Release(layout=layout.digest, numbers=ring.to_bytes(lanes), shown=shown, seal=_MADE_HERE)
+def _release(
+    layout: Layout, lanes: ring.Lanes, *, shown: bytes | None = None, populations: tuple[str, ...] = ()
+) -> Release:
+    return Release(
+        layout=layout.digest,
+        numbers=ring.to_bytes(lanes),
+        shown=shown,
+        populations=populations,
+        seal=_MADE_HERE,
+    )
 
 
 def _fault(layout: Layout, answer: Answer) -> Withheld | None:

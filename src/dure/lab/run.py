@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dure.engines.base import Engine
+from dure.guard.gate import Release
 from dure.stats.base import Answer, Frame
 from dure.study.assemble import report
 from dure.study.kinds import kind_of
@@ -34,7 +35,7 @@ class Site:
 
     Attributes:
         provenance: what its data are; rules may be off only for public or synthetic ones.
-        past: populations that it has answered about `by_hospital`, in this lab.
+        past: populations that it has shown numbers of, `by_hospital`, in this lab.
     """
 
     engine: Engine
@@ -82,8 +83,8 @@ def run(
             answer = _answer(study, task, name, site, frames)
             step = kind_of(study.question).steps(study.question)[task.position.step]
             released = through_gate(step, task, answer, rules=current.rules, past=site.past)
-            if task.position.exchange is Exchange.RELEASE:
-                site.past.extend(answer.populations.values())
+            if isinstance(released, Release):
+                site.past.extend(answer.populations[name] for name in released.populations)
             current = advance(study, current, message(released, task, name), now=moment)
     return report(
         study,

@@ -63,7 +63,7 @@ class Answer:
     Attributes:
         sums: the numbers.
         support: people behind every cell of the layout. Shape (len(layout.cells),).
-        populations: the people that it rests on, by name: sorted ordinals. They never leave the hospital.
+        populations: the people that it rests on, by the cell that counts them: sorted ordinals. They never leave.
     """
 
     sums: Sums

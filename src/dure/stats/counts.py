@@ -81,7 +81,8 @@ class Counts(OneRound[CountsParams, CountsResult]):
             sums=Sums(layout=layout, values={"people": shown}),
             support=support,
             populations={
-                name: np.unique(frame.person[reached > index]) for index, name in enumerate(params.stages)
+                f"stage/{name}": np.unique(frame.person[reached > index])
+                for index, name in enumerate(params.stages)
             },
         )
 

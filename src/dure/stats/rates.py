@@ -123,7 +123,7 @@ class Rates(OneRound[RatesParams, RatesResult]):
                 values={"people": people, "cases": cases, "outcomes": total_outcomes, "days": total_days},
             ),
             support=np.concatenate([people, cases, people - cases]),
-            populations={"at risk": np.unique(person), "cases": np.unique(person[case])},
+            populations={"at risk/overall": np.unique(person), "cases/overall": np.unique(person[case])},
         )
 
     def step(self, params: RatesParams, state: Nothing, total: Released) -> Done[RatesResult]:
