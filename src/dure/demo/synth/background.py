@@ -116,16 +116,15 @@ def diagnose(
 def draw_chronic(rng: Rng, illness: Illness, person: Ints, day: Ints) -> Ints:
     """For each (person, day) one of the person's chronic conditions by then, as it is coded; 0 where the draw finds none."""
     persons, columns = np.nonzero(illness.onset < NEVER)
+    if not len(columns):
+        return np.zeros(len(person), np.int32)
     first = np.searchsorted(persons, np.arange(len(illness.onset) + 1))
     owned = np.diff(first)[person]
     concepts = np.zeros((len(CHRONIC), 3), np.int32)
     for i, disease in enumerate(CHRONIC):
         concepts[i, : len(disease.concepts)] = disease.concepts
     place = first[person] + np.floor(rng.random(len(person)) * owned).astype(np.int64)
-    place = np.minimum(place, max(len(columns) - 1, 0))
-    if not len(columns):
-        return np.zeros(len(person), np.int32)
-    column = columns[place]
+    column = columns[np.minimum(place, len(columns) - 1)]
     known = (owned > 0) & (illness.onset[person, column] <= day)
     return np.where(known, concepts[column, illness.variant[person, column]], 0).astype(np.int32)
 

@@ -51,7 +51,8 @@ class Comparison:
         procedure: done on the day of the start, which then is a stay.
         treatment, outcome_model: (covariate, coefficient) pairs. Covariates: `age` in decades above 60, `male`, or the
             key of a chronic condition on record.
-        baseline: outcomes per person-year in the first year, at covariates zero, on the second drug.
+        baseline: cumulative hazard over the first year, at covariates zero, on the second drug: the cumulative hazard
+            at t years is baseline * t ** shape.
         shape: of the Weibull baseline; 1 is a constant hazard.
     """
 

@@ -58,25 +58,30 @@ def generate(
     who = _checked(persons=persons, seed=seed, number=hospital)
     rows: Counter[str] = Counter()
     scores = Scores()
-    with create(path, CDM_VERSION, memory=MEMORY, threads=1, force=force) as writer:
-        _append(writer, hospital_tables(who), rows)
-        done = 0
-        for chunk in _ahead(who, persons):
-            _append(writer, chunk.tables, rows)
-            scores.counts += chunk.scores.counts
-            done += chunk.tables["person"].num_rows
-            if progress is not None:
-                progress(done)
-        writer.stamp(_dataset(writer, who, persons))
-    truth = Truth(
-        hospital=who,
-        persons=persons,
-        rows=dict(sorted(rows.items())),
-        rare_patients=len(patients(who, persons)),
-        sepsis_auc=scores.auc(),
-    )
-    with room_for(truth_path(path)):
-        truth_path(path).write_text(truth.json(), encoding="utf-8")
+    beside = truth_path(path).with_suffix(".json.partial")
+    try:
+        with create(path, CDM_VERSION, memory=MEMORY, threads=1, force=force) as writer:
+            _append(writer, hospital_tables(who), rows)
+            done = 0
+            for chunk in _ahead(who, persons):
+                _append(writer, chunk.tables, rows)
+                scores.counts += chunk.scores.counts
+                done += chunk.tables["person"].num_rows
+                if progress is not None:
+                    progress(done)
+            writer.stamp(_dataset(writer, who, persons))
+            truth = Truth(
+                hospital=who,
+                persons=persons,
+                rows=dict(sorted(rows.items())),
+                rare_patients=len(patients(who, persons)),
+                sepsis_auc=scores.auc(),
+            )
+            with room_for(beside):
+                beside.write_text(truth.json(), encoding="utf-8")
+        beside.replace(truth_path(path))
+    finally:
+        beside.unlink(missing_ok=True)
     return truth
 
 

@@ -128,3 +128,15 @@ def test_the_truth_says_what_the_concepts_mean(small):
     assert truth["concepts"]["316139"] == "Heart failure"
     for plan in truth["comparisons"]:
         assert {str(plan[key]) for key in ("first", "second", "outcome")} <= truth["concepts"].keys()
+
+
+def test_a_failure_half_way_leaves_nothing(tmp_path):
+    class NoMore(Exception):
+        pass
+
+    def stop(_):
+        raise NoMore
+
+    with pytest.raises(NoMore):
+        generate(persons=50, seed=1, path=tmp_path / "x.duckdb", progress=stop)
+    assert list(tmp_path.iterdir()) == []
