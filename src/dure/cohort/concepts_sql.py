@@ -11,49 +11,55 @@ from sqlglot import exp
 from dure.cohort import primitives as p
 from dure.omop.concept_sets import ConceptSetItem
 
-ITEM = ("set_no", "concept_id", "descendants", "mapped", "excluded")
+Numbered = tuple[int, ConceptSetItem]
+KEY = ("set_no", "concept_id")
 
 
 def concept_sets(sets: Sequence[Sequence[ConceptSetItem]]) -> exp.Query:
     """The members of each set. Columns: set_no (position in `sets`), concept_id."""
-    rows = [
-        (at, item.concept, int(item.descendants), int(item.mapped), int(item.excluded))
-        for at, items in enumerate(sets)
-        for item in items
-    ]
-    if not rows:
+    numbered = [(at, item) for at, items in enumerate(sets) for item in items]
+    if not numbered:
         never = [p.equal(p.literal(0), p.literal(1))]
         what = [p.named(p.literal(0), "set_no"), p.column("concept_id", "v")]
         return p.select(what, p.table("concept", "v"), where=never)
-    parts = _listed(rows)
-    if any(row[3] for row in rows):
-        parts.append(_mapped([row for row in rows if row[3]]))
-    key = ("set_no", "concept_id")
+    included = [(at, item) for at, item in numbered if not item.excluded]
+    excluded = [(at, item) for at, item in numbered if item.excluded]
+    parts = [*_selected(included, excluded=0), *_selected(excluded, excluded=1)]
     kept = p.equal(exp.Max(this=p.column("excluded", "u")), p.literal(0))
     return p.select(
-        p.columns(key, "u"), p.nested(p.union(parts), "u"), group=p.columns(key, "u"), having=kept
+        p.columns(KEY, "u"), p.nested(p.union(parts), "u"), group=p.columns(KEY, "u"), having=kept
     )
 
 
-def _listed(rows: Sequence[Sequence[int]]) -> list[exp.Query]:
-    """Columns set_no, excluded, concept_id: concepts that the vocabulary has, and valid ones below them."""
-    named = p.equal(p.column("concept_id", "v"), p.column("concept_id", "i"))
-    what = ("set_no", "excluded")
-    parts: list[exp.Query] = [
-        p.select(
-            [*p.columns(what, "i"), p.column("concept_id", "v")],
-            p.values(rows, ITEM, "i"),
-            joins=[(p.table("concept", "v"), named)],
-        )
-    ]
-    above = [row for row in rows if row[2]]
+def _selected(numbered: Sequence[Numbered], *, excluded: int) -> list[exp.Query]:
+    """Columns set_no, concept_id, excluded: what the items stand for; nothing for no items."""
+    if not numbered:
+        return []
+    parts = _with_descendants(numbered)
+    mapped = [(at, item) for at, item in numbered if item.mapped]
+    if mapped:
+        parts.append(_mapping_to(p.union(_with_descendants(mapped))))
+    mark = p.named(p.literal(excluded), "excluded")
+    return [p.select([*p.columns(KEY, "m"), mark], p.nested(p.union(parts), "m"))]
+
+
+def _with_descendants(numbered: Sequence[Numbered]) -> list[exp.Query]:
+    """Columns set_no, concept_id: concepts that the vocabulary has, and valid ones below them."""
+
+    def listed(items: Sequence[Numbered]) -> exp.Values:
+        return p.values([(at, item.concept) for at, item in items], KEY, "i")
+
+    what = [p.column("set_no", "i"), p.column("concept_id", "v")]
+    same = p.equal(p.column("concept_id", "v"), p.column("concept_id", "i"))
+    parts: list[exp.Query] = [p.select(what, listed(numbered), joins=[(p.table("concept", "v"), same)])]
+    above = [(at, item) for at, item in numbered if item.descendants]
     if above:
         below = p.equal(p.column("ancestor_concept_id", "l"), p.column("concept_id", "i"))
         is_it = p.equal(p.column("concept_id", "v"), p.column("descendant_concept_id", "l"))
         parts.append(
             p.select(
-                [*p.columns(what, "i"), p.column("concept_id", "v")],
-                p.values(above, ITEM, "i"),
+                [each.copy() for each in what],
+                listed(above),
                 joins=[(p.table("concept_ancestor", "l"), below), (p.table("concept", "v"), is_it)],
                 where=[exp.Is(this=p.column("invalid_reason", "v"), expression=exp.Null())],
             )
@@ -61,13 +67,17 @@ def _listed(rows: Sequence[Sequence[int]]) -> list[exp.Query]:
     return parts
 
 
-def _mapped(rows: Sequence[Sequence[int]]) -> exp.Query:
-    """Columns set_no, excluded, concept_id: source concepts that map to what the rows list."""
-    on = p.equal(p.column("concept_id_2", "r"), p.column("concept_id", "t"))
+def _mapping_to(standard: exp.Query) -> exp.Query:
+    """Columns set_no, concept_id: source concepts that map to what a query gives."""
     return p.select(
-        [*p.columns(("set_no", "excluded"), "t"), p.named(p.column("concept_id_1", "r"), "concept_id")],
-        p.nested(p.union(_listed(rows)), "t"),
-        joins=[(p.table("concept_relationship", "r"), on)],
+        [p.column("set_no", "t"), p.named(p.column("concept_id_1", "r"), "concept_id")],
+        p.nested(standard, "t"),
+        joins=[
+            (
+                p.table("concept_relationship", "r"),
+                p.equal(p.column("concept_id_2", "r"), p.column("concept_id", "t")),
+            )
+        ],
         where=[
             p.equal(p.column("relationship_id", "r"), p.literal("Maps to")),
             exp.Is(this=p.column("invalid_reason", "r"), expression=exp.Null()),

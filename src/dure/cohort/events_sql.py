@@ -63,7 +63,7 @@ class _Row:
             case Of.CONCEPT:
                 return exp.Coalesce(this=p.column(name, self.alias), expressions=[p.literal(0)])
             case Of.VISIT_ID:
-                return self.visit.copy() if self.visit is not None else p.no("bigint")
+                return self.visit.copy() if self.visit is not None else p.no(exp.DType.BIGINT)
             case Of.RATIO:
                 divisor = exp.Nullif(this=p.column(str(operand.over), self.alias), expression=p.literal(0))
                 return exp.Div(this=p.column(name, self.alias), expression=divisor, typed=False, safe=False)
@@ -112,7 +112,7 @@ def events_query(events: Events, concept_ids: ConceptQuery) -> exp.Query:
         p.named(p.column(table.id, "c"), "event_id"),
         p.named(out_start.copy(), "start_date"),
         p.named(out_end.copy(), "end_date"),
-        p.named(visit.copy() if visit is not None else p.no("bigint"), "visit_id"),
+        p.named(visit.copy() if visit is not None else p.no(exp.DType.BIGINT), "visit_id"),
         p.named(start.copy(), "sort_date"),
     ]
     if events.counted is not None:

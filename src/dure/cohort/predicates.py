@@ -4,6 +4,7 @@ Responsible for: the closed list of things that can be compared (`Operand`) and 
 (`sql`) and their plain meaning (`evaluate`), which must agree. A comparison with a missing value doesn't hold.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -98,3 +99,19 @@ class Abnormal:
 
 
 Predicate = Compare | Between | OneOf | InConceptSet | Known | Like | Abnormal
+
+
+_TABLES = {
+    Of.AGE_AT_START: "person",
+    Of.AGE_AT_END: "person",
+    Of.PERSON: "person",
+    Of.VISIT: "visit_occurrence",
+    Of.PROVIDER: "provider",
+    Of.CARE_SITE: "care_site",
+}
+
+
+def linked_tables(predicates: Iterable[Predicate]) -> tuple[str, ...]:
+    """The tables other than the event's own that predicates look into."""
+    used = {_TABLES.get(each.operand.of) for each in predicates if not isinstance(each, Abnormal)}
+    return tuple(sorted(table for table in used if table))

@@ -16,8 +16,12 @@ MOST_DAYS = 1_000_000
 Source = exp.Table | exp.Subquery | exp.Values
 
 
+def name_of(name: str) -> exp.Identifier:
+    return exp.Identifier(this=name, quoted=False)
+
+
 def column(name: str, table: str) -> exp.Column:
-    return exp.Column(this=exp.to_identifier(name), table=exp.to_identifier(table))
+    return exp.Column(this=name_of(name), table=name_of(table))
 
 
 def columns(names: Iterable[str], table: str) -> list[exp.Expr]:
@@ -25,13 +29,13 @@ def columns(names: Iterable[str], table: str) -> list[exp.Expr]:
 
 
 def named(value: exp.Expr, name: str) -> exp.Alias:
-    return exp.Alias(this=value, alias=exp.to_identifier(name))
+    return exp.Alias(this=value, alias=name_of(name))
 
 
 def literal(value: int | Decimal | date | str) -> exp.Expr:
     match value:
         case date():
-            return exp.Cast(this=exp.Literal.string(value.isoformat()), to=exp.DataType.build("date"))
+            return exp.Cast(this=exp.Literal.string(value.isoformat()), to=exp.DataType(this=exp.DType.DATE))
         case str():
             return exp.Literal.string(value)
         case _ if value < 0:
@@ -42,9 +46,9 @@ def literal(value: int | Decimal | date | str) -> exp.Expr:
             return exp.Literal.number(format(value, "f") if isinstance(value, Decimal) else value)
 
 
-def no(type_: str) -> exp.Expr:
+def no(type_: exp.DType) -> exp.Expr:
     """The missing value of a type."""
-    return exp.Cast(this=exp.Null(), to=exp.DataType.build(type_))
+    return exp.Cast(this=exp.Null(), to=exp.DataType(this=type_))
 
 
 def later(day: exp.Expr, days: int) -> exp.Expr:
@@ -57,7 +61,7 @@ def later_by(day: exp.Expr, days: exp.Expr) -> exp.Expr:
     plausible = exp.And(
         this=at_least(days, literal(-MOST_DAYS)), expression=at_most(days.copy(), literal(MOST_DAYS))
     )
-    narrow = exp.Cast(this=days.copy(), to=exp.DataType.build("int"))
+    narrow = exp.Cast(this=days.copy(), to=exp.DataType(this=exp.DType.INT))
     return exp.Add(this=day, expression=exp.Paren(this=exp.Case(ifs=[exp.If(this=plausible, true=narrow)])))
 
 
@@ -70,7 +74,7 @@ def calendar_year(day: exp.Expr) -> exp.Expr:
 
 
 def big(value: exp.Expr) -> exp.Expr:
-    return exp.Cast(this=value, to=exp.DataType.build("bigint"))
+    return exp.Cast(this=value, to=exp.DataType(this=exp.DType.BIGINT))
 
 
 def equal(left: exp.Expr, right: exp.Expr) -> exp.Expr:
@@ -98,20 +102,18 @@ def negation(condition: exp.Expr) -> exp.Expr:
 
 
 def table(name: str, alias: str) -> exp.Table:
-    return exp.Table(this=exp.to_identifier(name), alias=exp.TableAlias(this=exp.to_identifier(alias)))
+    return exp.Table(this=name_of(name), alias=exp.TableAlias(this=name_of(alias)))
 
 
 def nested(query: exp.Query, alias: str) -> exp.Subquery:
-    return exp.Subquery(this=query, alias=exp.TableAlias(this=exp.to_identifier(alias)))
+    return exp.Subquery(this=query, alias=exp.TableAlias(this=name_of(alias)))
 
 
 def values(rows: Sequence[Sequence[int]], names: Sequence[str], alias: str) -> exp.Values:
     """A table of numbers written out."""
     return exp.Values(
         expressions=[exp.Tuple(expressions=[literal(each) for each in row]) for row in rows],
-        alias=exp.TableAlias(
-            this=exp.to_identifier(alias), columns=[exp.to_identifier(name) for name in names]
-        ),
+        alias=exp.TableAlias(this=name_of(alias), columns=[name_of(name) for name in names]),
     )
 
 
@@ -129,9 +131,9 @@ def select(
     """One SELECT; `joins` are inner, `left` are left outer joins."""
     query = exp.Select().select(*what, copy=False).from_(source, copy=False)
     for other, on in joins:
-        query = query.join(other, on=on, join_type="inner", copy=False)
+        query.append("joins", exp.Join(this=other, kind="INNER", on=on))
     for other, on in left:
-        query = query.join(other, on=on, join_type="left", copy=False)
+        query.append("joins", exp.Join(this=other, side="LEFT", on=on))
     if where:
         query = query.where(both(where), copy=False)
     if group:

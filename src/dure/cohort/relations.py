@@ -18,7 +18,7 @@ from functools import cached_property
 from typing import Any
 
 from dure.cohort.circe.nodes import DateAdjustment, DateOffset, Limit, OccurrenceType, Period, Window
-from dure.cohort.predicates import InConceptSet, Operand, Predicate
+from dure.cohort.predicates import InConceptSet, Operand, Predicate, linked_tables
 from dure.omop.concept_sets import ConceptSetItem
 
 
@@ -39,6 +39,11 @@ class Relation:
             for relation in _relations(getattr(self, each.name)):
                 found[relation.digest] = relation
         return tuple(found.values())
+
+    @property
+    def tables(self) -> tuple[str, ...]:
+        """The tables of the CDM that the node itself reads."""
+        return ()
 
     def reads(self, _input: "Relation") -> int:
         """How often the SQL of this node reads an input."""
@@ -80,6 +85,14 @@ class ConceptIds(Relation):
 
     items: tuple[ConceptSetItem, ...]
 
+    @property
+    def maps(self) -> bool:
+        return any(item.mapped for item in self.items)
+
+    @property
+    def tables(self) -> tuple[str, ...]:
+        return ("concept", "concept_ancestor", *(["concept_relationship"] if self.maps else []))
+
 
 @dataclass(frozen=True, kw_only=True)
 class Events(Relation):
@@ -101,6 +114,10 @@ class Events(Relation):
     where: tuple[Predicate, ...]
     counted: Operand | None
 
+    @property
+    def tables(self) -> tuple[str, ...]:
+        return (self.table, *linked_tables(self.where))
+
 
 @dataclass(frozen=True, kw_only=True)
 class Such(Relation):
@@ -119,6 +136,10 @@ class Observed(Relation):
 
     events: Events
 
+    @property
+    def tables(self) -> tuple[str, ...]:
+        return ("observation_period",)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Primary(Relation):
@@ -132,6 +153,10 @@ class Primary(Relation):
     prior_days: int
     post_days: int
     limit: Limit
+
+    @property
+    def tables(self) -> tuple[str, ...]:
+        return ("observation_period",)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -183,6 +208,10 @@ class OfPerson(Relation):
     index: Index
     where: tuple[Predicate, ...]
 
+    @property
+    def tables(self) -> tuple[str, ...]:
+        return ("person",)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Combined(Relation):
@@ -229,6 +258,10 @@ class DrugEras(Relation):
     gap_days: int
     offset: int
     days_supply: int | None
+
+    @property
+    def tables(self) -> tuple[str, ...]:
+        return ("drug_exposure",)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -66,7 +66,16 @@ class _Compiler:
         return p.nested(found if found is not None else self.query(relation), alias)
 
     def concept_ids(self, concepts: ConceptIds) -> exp.Query:
-        return p.select([p.column("concept_id", "s")], self.source(concepts, "s"))
+        found = self.stored(concepts)
+        if isinstance(found, exp.Table):
+            return p.select([p.column("concept_id", "s")], p.table(found.name, "s"))
+        return found if found is not None else self.query(concepts)
+
+    def keys(self, keys: Relation) -> exp.Query:
+        """The keys, as one part of a union."""
+        if self.stored(keys) is None:
+            return self.query(keys)
+        return p.select(p.columns(KEYS, "k"), self.source(keys, "k"))
 
     def query(self, relation: Relation) -> exp.Query:
         match relation:
@@ -123,13 +132,17 @@ class _Compiler:
         )
 
     def primary(self, primary: Primary) -> exp.Query:
-        parts = [
-            p.select(
-                [*p.columns(EVENT, "e"), p.named(p.literal(at), "criterion")],
-                self.source(events, "e"),
-            )
-            for at, events in enumerate(primary.criteria)
-        ]
+        several = len(primary.criteria) > 1
+        if several:
+            parts = [
+                p.select(
+                    [*p.columns(EVENT, "e"), p.named(p.literal(at), "criterion")], self.source(events, "e")
+                )
+                for at, events in enumerate(primary.criteria)
+            ]
+            source: p.Source = p.nested(p.union(parts), "e")
+        else:
+            source = self.source(primary.criteria[0], "e")
         where = []
         if primary.prior_days > 0:
             earliest = p.later(p.column("observation_period_start_date", "o"), primary.prior_days)
@@ -140,7 +153,7 @@ class _Compiler:
         order = [
             p.ordered(p.column("sort_date", "e"), descending=primary.limit is Limit.LAST),
             p.ordered(p.column("event_id", "e")),
-            p.ordered(p.column("criterion", "e")),
+            *([p.ordered(p.column("criterion", "e"))] if several else []),
             p.ordered(p.column("observation_period_start_date", "o")),
         ]
         number = p.over(exp.RowNumber(), partition=[p.column("person_id", "e")], order=order)
@@ -152,7 +165,7 @@ class _Compiler:
         ]
         numbered = p.select(
             what,
-            p.nested(p.union(parts), "e"),
+            source,
             joins=[(_periods(), p.both(_within_period()))],
             where=where,
         )
@@ -202,7 +215,7 @@ class _Compiler:
         )
 
     def combined(self, combined: Combined) -> exp.Query:
-        parts = [p.select(p.columns(KEYS, "k"), self.source(part, "k")) for part in combined.parts]
+        parts = [self.keys(part) for part in combined.parts]
         least = combined.count + 1 if combined.at_most else combined.count
         if least == 1:
             found: exp.Query = p.union(parts, distinct=True)
