@@ -60,8 +60,10 @@ class CdmWriter:
         with room_for(path):
             self.connection = duckdb.connect(str(self.partial), config=config)
             self.partial.chmod(0o600)
+            self.connection.begin()
             for table in tables(cdm_version).values():
                 self.connection.execute(_create(table).sql(dialect="duckdb"))
+            self.connection.commit()
         self._stamped = False
 
     def append(self, table: str, rows: pa.Table) -> None:
@@ -156,22 +158,27 @@ def room_for(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise _no_room(path, os.strerror(error.errno or errno.EIO)) from error
-    except (duckdb.IOException, duckdb.FatalException) as error:
-        raise _no_room(path, "DuckDB couldn't write") from error
-    except duckdb.OutOfMemoryException as error:
-        if "max_temp_directory_size" in str(error) or "temp" in str(error).lower():
-            raise _no_room(path, "no room to spill") from error
-        raise QueryFailed(
-            "The database ran out of the memory that it was given",
-            where=str(path),
-            mend="Give it more with --memory, or close other programs.",
-        ) from error
     except duckdb.Error as error:
+        text = str(error).lower()
+        if isinstance(error, (duckdb.IOException, duckdb.FatalException)) or any(
+            sign in text for sign in _FULL
+        ):
+            raise _no_room(path, "DuckDB couldn't write") from error
+        if isinstance(error, duckdb.OutOfMemoryException):
+            raise QueryFailed(
+                "The database ran out of the memory that it was given",
+                where=str(path),
+                mend="Give it more with --memory, or close other programs.",
+            ) from error
         raise QueryFailed(
             f"The database refused what was to be written: {type(error).__name__}",
             where=str(path),
             mend="This is a mistake of Dure's; please report it with the command that you ran.",
         ) from error
+
+
+_FULL = ("could not write", "no space left", "max_temp_directory_size", "failed to offload")
+"""What DuckDB says of a full disk when it wraps the fault in an error of another kind, as a failed commit."""
 
 
 def _no_room(path: Path, why: str) -> DiskFull:

@@ -144,6 +144,12 @@ def _explained(spill: Path) -> Iterator[None]:
             where=str(spill),
             mend="Check that the disk has room and the file is still there, then ask again.",
         ) from None
+    except pa.ArrowInvalid:
+        raise QueryFailed(
+            "A sum is beyond 64 bits",
+            where="the DuckDB engine",
+            mend="Sum fewer rows, or a column of smaller numbers.",
+        ) from None
     except duckdb.Error as error:
         raise QueryFailed(
             f"DuckDB can't run the query: {type(error).__name__}",

@@ -9,6 +9,9 @@ from typing import Literal
 UNREADABLE = "\0\ufffd"
 """Stands in the text where bytes couldn't be read; NUL bytes have no place in a CSV, so no text holds it by itself."""
 _SHARE_OF_LINES = 0.9
+_SHARE_OF_LETTERS = 0.6
+_LONGEST_LINE = 8 * 2**20
+"""A longer line is passed on as it is, characters cut in two or not: `onboard.records` rejects it anyway."""
 
 Encoding = Literal["ascii", "utf-8", "cp949"]
 
@@ -27,9 +30,10 @@ class Transcoder:
         if data.isascii():
             return data
         if not final:
-            # A character may be cut in two at the end of a piece; a line never is, in either encoding.
-            cut = data.rfind(b"\n") + 1 or len(data)
-            data, self._rest = data[:cut], data[cut:]
+            # A character may be cut in two at the end of a piece; at the end of a line never, in either encoding.
+            cut = data.rfind(b"\n") + 1
+            if cut or len(data) < _LONGEST_LINE:
+                data, self._rest = data[:cut], data[cut:]
         if self.encoding == "ascii" and not data.isascii():
             self.encoding = _decide(data)
         if self.encoding == "cp949":
@@ -38,13 +42,23 @@ class Transcoder:
 
 
 def _decide(data: bytes) -> Encoding:
-    if _is_utf8(data):
+    lines = [line for line in data.split(b"\n") if not line.isascii()]
+    foreign = [line for line in lines if not _decodes(line, "utf-8")]
+    if len(foreign) <= len(lines) // 2:
         return "utf-8"
-    foreign = [line for line in data.split(b"\n") if not line.isascii() and not _is_utf8(line)]
-    utf8 = sum(not line.isascii() and _is_utf8(line) for line in data.split(b"\n"))
-    # CP949 reads nearly any bytes; EUC-KR, its strict core, doesn't take Latin-1 for Korean.
-    korean = sum(_decodes(line, "euc_kr") for line in foreign)
-    return "cp949" if korean >= _SHARE_OF_LINES * len(foreign) and korean > utf8 else "utf-8"
+    korean = [line.decode("cp949") for line in foreign if _decodes(line, "cp949")]
+    # CP949 reads most bytes as some rare syllable. Korean is made of the common ones, those of KS X 1001; Latin-1 isn't.
+    letters = [letter for line in korean for letter in line if not letter.isascii()]
+    common = sum(_is_common(letter) for letter in letters)
+    likely = len(korean) >= _SHARE_OF_LINES * len(foreign) and common >= _SHARE_OF_LETTERS * len(letters)
+    return "cp949" if likely else "utf-8"
+
+
+def _is_common(letter: str) -> bool:
+    try:
+        return len(letter.encode("euc_kr")) == 2
+    except UnicodeEncodeError:
+        return False
 
 
 def _mend(data: bytes, encoding: str) -> bytes:

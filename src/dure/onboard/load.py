@@ -300,5 +300,6 @@ def _notes(writer: CdmWriter) -> list[str]:
             known = known.where(exp.column("person_id", "p").eq(exp.column("person_id", "t")))
             strangers = _number(writer, rows.where(exp.Exists(this=known).not_()))
             if strangers:
-                notes.append(f"{name}: {strangers} rows are of persons whom person doesn't have")
+                rows_are = "1 row is" if strangers == 1 else f"{strangers} rows are"
+                notes.append(f"{name}: {rows_are} of persons whom person doesn't have")
     return notes

@@ -224,7 +224,7 @@ def _from_typed(values: pa.Array, type_: ColumnType) -> Converted:
 
 def _whole_typed(values: pa.Array) -> Converted:
     if pa.types.is_uint64(values.type):
-        large = _mask(pc.greater(values, 2**63 - 1))
+        large = _mask(pc.greater(values, pa.scalar(2**63 - 1, pa.uint64())))
         return Converted(values=_but(values, large).cast(pa.int64()), faults=_faults((large, TOO_LARGE)))
     if not pa.types.is_floating(values.type):
         return Converted(values=values.cast(pa.int64()))
