@@ -25,11 +25,11 @@ class Kind:
 
 
 KINDS = (
-    Kind(name="university", age_tilt=0.06, severity=0.30, visits_per_year=1.1, inpatient_share=0.075, lab_coverage=0.95, supply_days=90),
-    Kind(name="general", age_tilt=0.02, severity=0.0, visits_per_year=1.0, inpatient_share=0.05, lab_coverage=0.85, supply_days=60),
-    Kind(name="rural", age_tilt=0.16, severity=0.10, visits_per_year=1.0, inpatient_share=0.045, lab_coverage=0.65, supply_days=30),
-    Kind(name="metropolitan", age_tilt=-0.08, severity=-0.10, visits_per_year=1.0, inpatient_share=0.04, lab_coverage=0.80, supply_days=60),
-    Kind(name="regional", age_tilt=0.10, severity=0.15, visits_per_year=1.05, inpatient_share=0.06, lab_coverage=0.75, supply_days=30),
+    Kind(name="university", age_tilt=0.06, severity=0.30, visits_per_year=1.05, inpatient_share=0.075, lab_coverage=0.95, supply_days=90),
+    Kind(name="general", age_tilt=0.02, severity=0.0, visits_per_year=1.2, inpatient_share=0.05, lab_coverage=0.85, supply_days=60),
+    Kind(name="rural", age_tilt=0.16, severity=0.10, visits_per_year=1.05, inpatient_share=0.045, lab_coverage=0.65, supply_days=30),
+    Kind(name="metropolitan", age_tilt=-0.08, severity=-0.10, visits_per_year=1.3, inpatient_share=0.04, lab_coverage=0.80, supply_days=60),
+    Kind(name="regional", age_tilt=0.10, severity=0.15, visits_per_year=1.08, inpatient_share=0.06, lab_coverage=0.75, supply_days=30),
 )  # fmt: skip
 
 
