@@ -72,9 +72,10 @@ class _Compiler:
         return found if found is not None else self.query(concepts)
 
     def keys(self, keys: Relation) -> exp.Query:
-        """The keys, as one part of a union."""
-        if self.stored(keys) is None:
-            return self.query(keys)
+        """The keys, as one part of a union; a part that is a union itself is nested, or the two would run together."""
+        query = self.query(keys) if self.stored(keys) is None else None
+        if isinstance(query, exp.Select):
+            return query
         return p.select(p.columns(KEYS, "k"), self.source(keys, "k"))
 
     def query(self, relation: Relation) -> exp.Query:
