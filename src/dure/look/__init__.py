@@ -1,1 +1,1 @@
-"""The design system: tokens, base templates, chart themes, words in two languages."""
+"""The design system: tokens, base templates, components, chart themes, words in two languages. Pure of network."""

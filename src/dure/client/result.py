@@ -1,0 +1,121 @@
+"""An answer in hand: tables as pandas and Arrow, charts as Altair, the report as data and as a file.
+
+Responsible for: types that keep hidden numbers apart from zero and from text. Not responsible for: fetching (`hub`).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dure.client import keys, presentation
+from dure.client.html import html_report
+from dure.client.presentation import drawing
+from dure.look import charts
+from dure.look.words import Words
+from dure.study.report import Report, Table
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
+
+
+@dataclass(frozen=True)
+class Result:
+    """A study's answer.
+
+    Attributes:
+        report: everything, as data.
+        hospitals: hospitals' names by id, where they are known.
+    """
+
+    report: Report
+    hospitals: Mapping[str, str]
+
+    @cached_property
+    def arrow(self) -> dict[str, "pa.Table"]:
+        """Every table by name. Numbers are int64 or double; a hidden number is null."""
+        return {table.name: _arrow(table) for table in self.report.tables}
+
+    @cached_property
+    def tables(self) -> dict[str, "pd.DataFrame"]:
+        """Every table by name. Numbers are Int64 or Float64, never text; a hidden number is NA, which is not zero."""
+        return {table.name: _frame(table) for table in self.report.tables}
+
+    @cached_property
+    def hidden(self) -> dict[str, "pd.DataFrame"]:
+        """For every table, True where a number is kept back."""
+        return {
+            table.name: _frame(table).isna() & ~_nobody(table) for table in self.report.tables
+        }
+
+    def charts(self, language: str = "en") -> dict[str, Any]:
+        """The charts by title, as Altair charts; those without a single number to show are left out."""
+        words = Words(language)
+        made = {
+            figure.title: charts.altair_chart(
+                drawing(self.report.charts[figure.number]), figure.table.columns, figure.table.rows, words=words
+            )
+            for figure in presentation.figures(self.report, words)
+        }
+        return {title: chart for title, chart in made.items() if chart is not None}
+
+    def to_html(self, path: Path | str, *, language: str = "en") -> Path:
+        """Write the report as one HTML file that needs nothing else, replacing one that is there.
+
+        Raises:
+            Unwritable: the folder can't be written.
+        """
+        place = Path(path)
+        text = html_report(self.report, language=language, names=self.hospitals)
+        keys.keep(place, text.encode(), replace=True)
+        return place
+
+
+def _arrow(table: Table) -> "pa.Table":
+    import pyarrow as pa
+
+    columns = {}
+    for index, name in enumerate(table.columns):
+        values = [row[index] for row in table.rows]
+        columns[name] = pa.array(values, type=_type(pa, name, values))
+    return pa.table(columns)
+
+
+def _type(pa: Any, name: str, values: list[Any]) -> Any:
+    if any(isinstance(value, str) for value in values):
+        return pa.string()
+    if any(isinstance(value, float) for value in values):
+        return pa.float64()
+    return pa.int64()
+
+
+def _frame(table: Table) -> "pd.DataFrame":
+    import pandas as pd
+
+    columns = {}
+    for index, name in enumerate(table.columns):
+        values = [row[index] for row in table.rows]
+        if any(isinstance(value, str) for value in values):
+            columns[name] = pd.array(values, dtype="string")
+        elif any(isinstance(value, float) for value in values):
+            columns[name] = pd.array([None if v is None else float(v) for v in values], dtype="Float64")
+        else:
+            columns[name] = pd.array(values, dtype="Int64")
+    return pd.DataFrame(columns)
+
+
+def _nobody(table: Table) -> "pd.DataFrame":
+    """True where a number has no meaning because it rests on nobody: it isn't hidden."""
+    import pandas as pd
+
+    at = table.columns.index("people") if "people" in table.columns else None
+    return pd.DataFrame(
+        [
+            [at is not None and row[at] == 0 and index != at for index in range(len(table.columns))]
+            for row in table.rows
+        ],
+        columns=list(table.columns),
+        dtype=bool,
+    )
