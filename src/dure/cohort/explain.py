@@ -44,9 +44,9 @@ _RANGES = {
     Comparison.NOT_BETWEEN: "not from {} to {}",
 }
 _LIMITS = {
-    Limit.ALL: "all such events",
-    Limit.FIRST: "each person's first such event",
-    Limit.LAST: "each person's last such event",
+    Limit.ALL: "all such events count",
+    Limit.FIRST: "each person's first such event counts",
+    Limit.LAST: "each person's last such event counts",
 }
 
 
@@ -94,17 +94,17 @@ class _Explainer:
             yield from self.criterion(criterion, "  - ")
         yield (
             f"  observed for at least {_days(expression.prior_days)} before and {_days(expression.post_days)} after;"
-            f" {_LIMITS[expression.primary_limit]} count."
+            f" {_LIMITS[expression.primary_limit]}."
         )
         if expression.additional is not None:
             if not expression.additional.is_empty:
                 yield "Of these events, those qualify for which:"
                 yield from self.group(expression.additional, "  ")
-            yield f"Of the qualifying events, {_LIMITS[expression.qualified_limit]} count."
+            yield f"Of the qualifying events, {_LIMITS[expression.qualified_limit]}."
         for at, rule in enumerate(expression.inclusion_rules, start=1):
             yield f"Inclusion rule {at}, {rule.name}:"
             yield from self.group(rule.group, "  ")
-        yield f"Of the events that satisfy every rule, {_LIMITS[expression.expression_limit]} count."
+        yield f"Of the events that satisfy every rule, {_LIMITS[expression.expression_limit]}."
         yield from self.exit()
         for warning in expression.warnings:
             yield f"Note: {warning}"

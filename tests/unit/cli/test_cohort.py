@@ -1,0 +1,118 @@
+"""`dure cohort` on a small database: words, rows, numbers, and one clear line when a file is wrong."""
+
+import json
+from datetime import date
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from dure.cli import main
+from dure.engines.cdm_file import create
+from dure.engines.dataset import Dataset
+
+DEFINITION = {
+    "ConceptSets": [
+        {"id": 0, "name": "asthma", "expression": {"items": [{"concept": {"CONCEPT_ID": 1}}]}},
+    ],
+    "PrimaryCriteria": {
+        "CriteriaList": [{"ConditionOccurrence": {"CodesetId": 0}}],
+        "ObservationWindow": {},
+        "PrimaryCriteriaLimit": {"Type": "First"},
+    },
+    "InclusionRules": [
+        {"name": "men", "expression": {"Type": "ALL", "DemographicCriteriaList": [{"Gender": [{"CONCEPT_ID": 8507}]}]}}
+    ],
+    "EndStrategy": {"DateOffset": {"DateField": "StartDate", "Offset": 30}},
+}  # fmt: skip
+
+
+@pytest.fixture
+def cdm(tmp_path):
+    path = tmp_path / "small.duckdb"
+    with create(path, "5.4") as writer:
+        writer.append("person", pa.table({
+            "person_id": [1, 2], "gender_concept_id": [8507, 8532], "year_of_birth": [1960, 1970],
+            "race_concept_id": [0, 0], "ethnicity_concept_id": [0, 0],
+        }))  # fmt: skip
+        writer.append("observation_period", pa.table({
+            "observation_period_id": [1, 2], "person_id": [1, 2], "period_type_concept_id": [0, 0],
+            "observation_period_start_date": [date(2020, 1, 1)] * 2, "observation_period_end_date": [date(2020, 12, 31)] * 2,
+        }))  # fmt: skip
+        writer.append("condition_occurrence", pa.table({
+            "condition_occurrence_id": [1, 2], "person_id": [1, 2], "condition_concept_id": [1, 1],
+            "condition_start_date": [date(2020, 3, 1)] * 2, "condition_type_concept_id": [0, 0],
+        }))  # fmt: skip
+        writer.connection.execute(
+            "INSERT INTO concept (concept_id, concept_name, domain_id, vocabulary_id, concept_class_id, concept_code, "
+            "valid_start_date, valid_end_date) VALUES (1, 'x', 'x', 'x', 'x', '1', DATE '2000-01-01', DATE '2099-12-31')"
+        )
+        writer.stamp(
+            Dataset(version="1", cdm_version="5.4", source="test", persons=2, first_date=None, last_date=None)
+        )
+    return path
+
+
+@pytest.fixture
+def definition(tmp_path):
+    path = tmp_path / "asthma.json"
+    path.write_text(json.dumps(DEFINITION))
+    return path
+
+
+def call(*arguments):
+    with pytest.raises(SystemExit) as caught:
+        main(["cohort", *map(str, arguments)])
+    return caught.value.code or 0
+
+
+def test_run_writes_rows_and_shows_attrition(cdm, definition, tmp_path, capsys):
+    out = tmp_path / "rows.parquet"
+    assert call("run", definition, "--cdm", cdm, "--out", out, "--stats") == 0
+    assert pq.read_table(out).to_pylist() == [
+        {
+            "cohort": "asthma",
+            "subject_id": 1,
+            "cohort_start_date": date(2020, 3, 1),
+            "cohort_end_date": date(2020, 3, 31),
+        }
+    ]
+    shown = capsys.readouterr().out
+    assert "entry events" in shown
+    assert "men" in shown
+
+
+def test_run_takes_folders(cdm, definition, tmp_path):
+    (tmp_path / "empty.json").write_text(
+        json.dumps(DEFINITION).replace('"CONCEPT_ID": 1}', '"CONCEPT_ID": 5}')
+    )
+    out = tmp_path / "rows.parquet"
+    assert call("run", tmp_path, "--cdm", cdm, "--out", out) == 0
+    assert pq.read_table(out).column("cohort").to_pylist() == ["asthma"]
+
+
+def test_explain_says_the_definition_the_plan_and_the_sql(definition, capsys):
+    assert call("explain", definition, "--plan", "--sql") == 0
+    shown = capsys.readouterr().out
+    assert "condition occurrence of asthma" in shown
+    assert "Primary" in shown
+    assert "ROW_NUMBER()" in shown
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "where"),
+    [
+        ("{", 20, "line 1"),
+        ("{}", 21, "$"),
+        (json.dumps(DEFINITION | {"Surprise": 1}), 22, "$.Surprise"),
+        (
+            json.dumps(DEFINITION).replace('"CodesetId": 0', '"CodesetId": 9'),
+            23,
+            "$.PrimaryCriteria.CriteriaList[0]",
+        ),
+    ],
+)
+def test_a_wrong_file_has_its_own_exit_code_and_place(definition, capsys, text, code, where):
+    definition.write_text(text)
+    assert call("explain", definition) == code
+    assert where in capsys.readouterr().err
