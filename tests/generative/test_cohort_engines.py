@@ -1,6 +1,7 @@
 """On random people and random definitions of the supported language, the referee and DuckDB give the same rows."""
 
 import json
+from dataclasses import replace
 from datetime import date, timedelta
 from random import Random
 
@@ -11,8 +12,12 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from dure import cohort
+from dure.cohort import primitives as p
+from dure.cohort import sql
 from dure.cohort.circe.language import CRITERIA_TYPES, DEMOGRAPHICS, Kind
+from dure.cohort.circe.nodes import Limit
 from dure.cohort.predicates import Of
+from dure.engines import cohorts
 from dure.engines.cohorts import run_many
 from dure.engines.dataset import Dataset
 from dure.engines.duckdb import DuckDBEngine
@@ -372,6 +377,29 @@ def test_referee_and_duckdb_agree_on_2000_generated_cohorts(seed, tmp_path_facto
     found = list(check(seed, tmp_path_factory.mktemp("spill")))
     assert len(found) == PER_CDM
     assert sum(found) > 0, "a CDM on which every cohort is empty tests nothing"
+
+
+DEFECTS = {
+    # what goes wrong in the SQL: (name in `dure.cohort.sql`, what takes its place)
+    "windows that reach everywhere": ("_window", lambda _window, **_: []),
+    "the last is the first": ("_limited", lambda n, s, w, limit: LIMITED(n, s, w, Limit.FIRST if limit is Limit.LAST else limit)),
+    "islands without a pad": ("_islands", lambda rows, pad, unpad: ISLANDS(rows, 0, 0)),
+    "offsets beyond observation": ("_offset", lambda offset: p.later(p.column(f"{offset.field}_date", "i"), offset.days)),
+    "excluded concepts stay in": (
+        "concept_sets",
+        lambda sets: SETS([[replace(item, excluded=False) for item in items] for items in sets]),
+    ),
+}  # fmt: skip
+LIMITED, ISLANDS, SETS = sql._limited, sql._islands, sql.concept_sets
+
+
+@pytest.mark.parametrize("defect", DEFECTS)
+def test_the_comparison_finds_planted_defects(defect, monkeypatch, tmp_path):
+    name, wrong = DEFECTS[defect]
+    monkeypatch.setattr(cohorts if name == "concept_sets" else sql, name, wrong)
+    with pytest.raises(AssertionError):
+        for seed in range(10):
+            list(check(seed, tmp_path))
 
 
 @pytest.mark.slow
