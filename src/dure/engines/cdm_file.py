@@ -59,6 +59,7 @@ class CdmWriter:
             config["threads"] = threads
         with room_for(path):
             self.connection = duckdb.connect(str(self.partial), config=config)
+            self.connection.execute("SET enable_progress_bar = false")
             self.partial.chmod(0o600)
             self.connection.begin()
             for table in tables(cdm_version).values():

@@ -31,11 +31,12 @@ from dure.engines.problems import (
     QueryFailed,
     StorageVersion,
 )
-from dure.omop.tables import NECESSARY, VERSIONS, ColumnType
+from dure.omop.tables import NECESSARY, VERSIONS, ColumnType, tables
 
 MAGIC = b"DUCK"
 OLDEST_STORAGE = 64
 LOCKS = (
+    "SET enable_progress_bar = false",
     "SET autoinstall_known_extensions = false",
     "SET autoload_known_extensions = false",
     "SET allow_community_extensions = false",
@@ -71,7 +72,8 @@ class DuckDBEngine:
         self.dataset = dataset
         self._connection = connection
         self._spill = spill
-        self._model = _model_columns(connection)
+        known = tables(dataset.cdm_version)
+        self._model = {name: found for name, found in _model_columns(connection).items() if name in known}
         self._temporary: dict[str, dict[str, ColumnType]] = {}
 
     def has(self, table: str) -> bool:
@@ -201,7 +203,7 @@ def _connect(path: Path, spill: Path, memory: str, threads: int | None) -> duckd
             connection.execute(setting)
         return connection
     except duckdb.Error as error:
-        if "lock" in str(error).lower() or isinstance(error, duckdb.ConnectionException):
+        if "set lock on file" in str(error) or isinstance(error, duckdb.ConnectionException):
             raise DatabaseBusy(
                 f"{path.name} is open elsewhere",
                 where=str(path),

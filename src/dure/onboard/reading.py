@@ -72,7 +72,7 @@ class Reading:
         at = 1
         with _parquet(path, self.file.name) as parquet:
             total = max(parquet.metadata.num_rows, 1)
-            for batch in _explained(parquet.iter_batches(BATCH), self.file.name):
+            for batch in _batches(parquet, self.file.name):
                 table = pa.Table.from_batches([batch])
                 table = table.rename_columns([f"c{index}" for index in range(table.num_columns)])
                 try:
@@ -124,15 +124,18 @@ def _parquet(path: Path, name: str) -> Any:
         raise _damaged(name, "it isn't Parquet") from error
 
 
-def _explained(batches: Iterator[pa.RecordBatch], name: str) -> Iterator[pa.RecordBatch]:
-    while True:
-        try:
-            batch = next(batches, None)
-        except (pa.ArrowInvalid, OSError) as error:
-            raise _damaged(name, type(error).__name__) from error
-        if batch is None:
-            return
-        yield batch
+def _batches(parquet: Any, name: str) -> Iterator[pa.RecordBatch]:
+    """One row group at a time: asked for all at once, Arrow decodes far ahead of what is written."""
+    for group in range(parquet.metadata.num_row_groups):
+        batches = parquet.iter_batches(BATCH, row_groups=[group])
+        while True:
+            try:
+                batch = next(batches, None)
+            except (pa.ArrowInvalid, OSError) as error:
+                raise _damaged(name, type(error).__name__) from error
+            if batch is None:
+                break
+            yield batch
 
 
 def _damaged(name: str, why: str) -> FileUnreadable:

@@ -3,9 +3,9 @@
 Responsible for: who goes where, and taking a person's rows along. Not responsible for: making hospitals that differ; a
 random split has the same people everywhere, which is what makes pooled and federated answers comparable.
 
-Rows follow their person; those of `note_nlp` and `episode_event` follow the note and the episode. The vocabulary and
-what describes the database or its sites go to every part whole. `cost` and `fact_relationship` name no person and are
-left out, which is said.
+Rows follow their person, also one whom `person` lacks, so that nothing that could be counted is lost; those of `note_nlp`
+and `episode_event` follow the note and the episode. The vocabulary and what describes the database or its sites go to
+every part whole. `cost` and `fact_relationship` name no person and are left out, which is said.
 """
 
 from contextlib import ExitStack
@@ -14,9 +14,11 @@ from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 from sqlglot import exp
 
+from dure.engines.base import Engine
 from dure.engines.cdm_file import CdmWriter, create, room_for
 from dure.engines.dataset import Dataset
 from dure.engines.duckdb import open_file
@@ -25,6 +27,8 @@ from dure.onboard.problems import NobodyThere
 
 _FOLLOWS = {"note_nlp": ("note_id", "note"), "episode_event": ("episode_id", "episode")}
 _NAMES_NO_PERSON = ("cost", "fact_relationship")
+
+Ids = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,18 +56,10 @@ def split(
     """
     with open_file(source, memory=memory) as engine:
         dataset = engine.dataset
-        query = exp.select(exp.column("person_id")).from_(exp.table_("person")).order_by("person_id")
-        people = np.asarray(engine.query(query).column("person_id"))
-        left_out = {
-            name: int(
-                engine.query(exp.select(exp.alias_(exp.Count(this=exp.Star()), "n")).from_(exp.table_(name)))[
-                    "n"
-                ][0].as_py()
-            )
-            for name in _NAMES_NO_PERSON
-            if engine.has(name)
-        }
         has = {name for name in tables(dataset.cdm_version) if engine.has(name)}
+        people = _people(engine, ["person"])
+        strangers = np.setdiff1d(_people(engine, sorted(has)), people)
+        left_out = {name: _rows(engine, name) for name in _NAMES_NO_PERSON if name in has}
     if len(people) < parts:
         raise NobodyThere(
             f"{len(people)} people can't be split into {parts} parts",
@@ -72,27 +68,48 @@ def split(
         )
     with room_for(out_dir):
         out_dir.mkdir(parents=True, exist_ok=True)
-    shares = np.array_split(np.random.default_rng(seed).permutation(people), parts)
+    dice = np.random.default_rng(seed)
+    shares = np.array_split(dice.permutation(people), parts)
+    others = np.array_split(dice.permutation(strangers), parts)
     made = []
     with ExitStack() as stack:
-        for number, share in enumerate(shares, 1):
+        for number, (share, other) in enumerate(zip(shares, others, strict=True), 1):
             path = out_dir / f"hospital-{number}.duckdb"
-            writer = stack.enter_context(create(path, dataset.cdm_version, memory=memory, force=force))
             mark = sha256(f"{dataset.version} {parts} {seed} {number}".encode()).hexdigest()[:20]
-            made.append((path, _part(writer, source, np.sort(share), has, replace(dataset, version=mark))))
+            stamp = replace(dataset, version=mark, persons=len(share))
+            writer = stack.enter_context(create(path, dataset.cdm_version, memory=memory, force=force))
+            made.append((path, _fill(writer, source, np.concatenate([share, other]), has, stamp)))
     notes = tuple(
-        f"left out: {count} rows of {name}, which name no person" for name, count in left_out.items() if count
+        f"left out, for it names no person: {name}, rows: {count}"
+        for name, count in left_out.items()
+        if count
     )
     return Split(parts=tuple(made), notes=notes)
 
 
-def _part(
-    writer: CdmWriter,
-    source: Path,
-    people: np.ndarray[tuple[int], np.dtype[np.int64]],
-    has: set[str],
-    dataset: Dataset,
-) -> Dataset:
+def _people(engine: Engine, names: list[str]) -> Ids:
+    """Everyone whom a row of these tables is of, in order: also those whom `person` doesn't have."""
+    model = tables(engine.dataset.cdm_version)
+    found = [np.empty(0, np.int64)]
+    for name in names:
+        column = _person(model[name])
+        if column is not None:
+            rows = engine.query(exp.select(column).distinct().from_(name))
+            found.append(np.asarray(rows.column(column)))
+    return np.unique(np.concatenate(found))
+
+
+def _rows(engine: Engine, name: str) -> int:
+    counted = engine.query(exp.select(exp.alias_(exp.Count(this=exp.Star()), "n")).from_(name))
+    return int(counted["n"][0].as_py())
+
+
+def _person(table: Table) -> str | None:
+    """The column that says of whom a row is."""
+    return next((name for name in ("person_id", "subject_id") if table.column(name)), None)
+
+
+def _fill(writer: CdmWriter, source: Path, people: Ids, has: set[str], dataset: Dataset) -> Dataset:
     with room_for(writer.path):
         attach = exp.Attach(
             this=exp.alias_(exp.Literal.string(str(source)), "whole"),
@@ -110,7 +127,7 @@ def _part(
         first, last = writer.connection.execute(ends.sql(dialect="duckdb")).fetchall()[0]
         writer.connection.unregister("chosen")
         writer.connection.execute("DETACH whole")
-    part = replace(dataset, persons=len(people), first_date=first, last_date=last)
+    part = replace(dataset, first_date=first, last_date=last)
     writer.stamp(part)
     return part
 
@@ -120,9 +137,7 @@ def _copy(table: Table) -> exp.Insert:
     rows = exp.select(*(exp.Column(this=column.copy()) for column in columns)).from_(
         _table(table.name, "whole")
     )
-    person = (
-        "person_id" if table.column("person_id") else "subject_id" if table.column("subject_id") else None
-    )
+    person = _person(table)
     if person is not None:
         chosen = exp.select(exp.column("person_id")).from_(exp.table_("chosen"))
         rows = rows.where(exp.column(person).isin(query=chosen))

@@ -1,6 +1,8 @@
 """The DuckDB engine: its promises, and a connection that stays locked when the list of trees has a hole."""
 
 import struct
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -165,6 +167,35 @@ def test_files_that_are_no_database(tmp_path: Path, cdm: Path) -> None:
     cut.write_bytes(cdm.read_bytes()[:5000])
     with pytest.raises(DatabaseUnreadable, match="damaged"):
         open_engine(str(cut))
+
+
+def test_a_flipped_byte_is_damage_and_no_lock(tmp_path: Path, cdm: Path) -> None:
+    content = bytearray(cdm.read_bytes())
+    content[30] ^= 0xFF
+    cdm.write_bytes(content)
+    with pytest.raises(DatabaseUnreadable, match="damaged"):
+        open_engine(str(cdm))
+
+
+def test_tables_that_arent_the_models_cant_be_read(cdm: Path) -> None:
+    with duckdb.connect(str(cdm)) as connection:
+        connection.execute("CREATE TABLE salaries AS SELECT 1 AS amount")
+    with open_engine(str(cdm)) as engine:
+        assert not engine.has("salaries")
+        with pytest.raises(PlanRefused):
+            engine.query(exp.select("amount").from_("salaries"))
+
+
+def test_another_process_that_writes_is_named(cdm: Path) -> None:
+    hold = "import duckdb, sys; c = duckdb.connect(sys.argv[1]); print('held', flush=True); sys.stdin.read()"
+    with subprocess.Popen(
+        [sys.executable, "-c", hold, str(cdm)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "held\n"
+        with pytest.raises(DatabaseBusy):
+            open_engine(str(cdm))
+        holder.communicate("")
 
 
 def test_an_older_storage_version_is_named(tmp_path: Path, cdm: Path) -> None:

@@ -57,7 +57,7 @@ def test_every_person_is_somewhere_once_with_what_is_theirs(whole: Path, tmp_pat
             assert column(engine, "fact_relationship", "fact_id_1") == []
     assert sorted(everybody, key=str) == sorted(range(1, 24), key=str)
     assert len({dataset.version for _, dataset in result.parts}) == 5
-    assert result.notes == ("left out: 1 rows of fact_relationship, which name no person",)
+    assert result.notes == ("left out, for it names no person: fact_relationship, rows: 1",)
 
 
 def test_the_seed_decides(whole: Path, tmp_path: Path) -> None:
