@@ -10,6 +10,7 @@ import pyarrow as pa
 import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
+from sqlglot import ErrorLevel, parse
 
 from dure import cohort
 from dure.cohort import primitives as p
@@ -400,6 +401,16 @@ def test_the_comparison_finds_planted_defects(defect, monkeypatch, tmp_path):
     with pytest.raises(AssertionError):
         for seed in range(10):
             list(check(seed, tmp_path))
+
+
+@pytest.mark.parametrize("dialect", ["duckdb", "postgres", "spark"])
+def test_every_statement_can_be_written_for_every_database(dialect):
+    writer = Writer(Random(1))
+    for _ in range(60):
+        plan = cohort.plan(cohort.parse(writer.expression()), cdm_version="5.3")
+        for name, tree in cohorts.statements(plan):
+            text = tree.sql(dialect=dialect, unsupported_level=ErrorLevel.RAISE)
+            assert len(parse(text, dialect=dialect)) == 1, name
 
 
 @pytest.mark.slow

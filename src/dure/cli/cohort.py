@@ -1,10 +1,9 @@
 """`dure cohort`: read a cohort definition aloud, or run it on a database."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import typer
 from rich.console import Console
 from rich.markup import escape
@@ -18,7 +17,8 @@ from dure.cohort.explain import outline
 from dure.cohort.plan import CDM_VERSIONS
 from dure.engines import open_engine
 from dure.engines.attrition import Funnel, funnel
-from dure.engines.cohorts import run_many, statements
+from dure.engines.cohort_file import write
+from dure.engines.cohorts import CohortTable, run_many, statements
 
 app = typer.Typer(
     help="Explain or run cohort definitions (Circe JSON, as ATLAS exports it).", no_args_is_help=True
@@ -61,34 +61,35 @@ def run(
     memory: Annotated[str, typer.Option(help="The most memory for the database.")] = "2GB",
     threads: Annotated[int | None, typer.Option(min=1, help="Cores to use; all if not given.")] = None,
 ) -> None:
-    """Write who is in the cohorts: cohort (the file's name), subject_id, cohort_start_date, cohort_end_date."""
+    """Write who is in the cohorts: cohort_id (the file's name), subject_id, cohort_start_date, cohort_end_date."""
     console = Console()
     paths = [path for each in files for path in (sorted(each.glob("*.json")) if each.is_dir() else [each])]
+    if not paths:
+        raise typer.BadParameter("there is no *.json in the folder", param_hint="files")
     with open_engine(cdm, memory=memory, threads=threads) as engine:
         version = engine.dataset.cdm_version
         plans = [plan(parse(path.read_bytes()), cdm_version=version) for path in paths]
-        found = run_many(engine, plans, attrition=stats)
-        tables = []
-        shown = track(
-            zip(paths, plans, found, strict=True),
-            total=len(paths),
-            console=Console(stderr=True),
-            transient=True,
-        )
-        for path, planned, cohort in shown:
-            name = pa.array([path.stem] * cohort.rows.num_rows, pa.string())
-            tables.append(cohort.rows.add_column(0, "cohort", name))
-            if cohort.qualified is not None:
-                _show(console, path, planned, funnel(cohort.qualified, planned.rules))
-    pq.write_table(pa.concat_tables(tables), out)
-    console.print(f"{sum(table.num_rows for table in tables)} rows of {len(tables)} cohorts in {out}")
+        names = [path.stem for path in paths]
+        found = list[tuple[str, CohortPlan, Funnel]]()
+
+        def cohorts() -> Iterator[tuple[str, CohortTable]]:
+            tables = run_many(engine, plans, attrition=stats)
+            for name, planned, table in zip(names, plans, tables, strict=True):
+                if table.qualified is not None:
+                    found.append((name, planned, funnel(table.qualified, table.rules)))
+                yield name, table
+
+        rows = write(out, track(cohorts(), total=len(paths), console=Console(stderr=True), transient=True))
+    for name, planned, steps in found:
+        _show(console, name, planned, steps)
+    console.print(f"{rows} rows of {len(paths)} cohorts in {out}")
 
 
-def _show(console: Console, path: Path, planned: CohortPlan, steps: Funnel) -> None:
+def _show(console: Console, name: str, planned: CohortPlan, steps: Funnel) -> None:
     table = Table(
-        "rule", "satisfied by", "left after it", title=escape(planned.name or path.stem), title_justify="left"
+        "rule", "satisfied by", "left after it", title=escape(planned.name or name), title_justify="left"
     )
     table.add_row("entry events", "", str(steps.persons))
-    for name, alone, left in zip(planned.rules, steps.satisfied, steps.left, strict=True):
-        table.add_row(escape(name), str(alone), str(left))
+    for rule, alone, left in zip(planned.rules, steps.satisfied, steps.left, strict=True):
+        table.add_row(escape(rule), str(alone), str(left))
     console.print(table)

@@ -71,7 +71,7 @@ def test_run_writes_rows_and_shows_attrition(cdm, definition, tmp_path, capsys):
     assert call("run", definition, "--cdm", cdm, "--out", out, "--stats") == 0
     assert pq.read_table(out).to_pylist() == [
         {
-            "cohort": "asthma",
+            "cohort_id": "asthma",
             "subject_id": 1,
             "cohort_start_date": date(2020, 3, 1),
             "cohort_end_date": date(2020, 3, 31),
@@ -88,7 +88,23 @@ def test_run_takes_folders(cdm, definition, tmp_path):
     )
     out = tmp_path / "rows.parquet"
     assert call("run", tmp_path, "--cdm", cdm, "--out", out) == 0
-    assert pq.read_table(out).column("cohort").to_pylist() == ["asthma"]
+    assert pq.read_table(out).column("cohort_id").to_pylist() == ["asthma"]
+
+
+def test_a_failed_run_leaves_the_old_file(cdm, definition, tmp_path, capsys):
+    out = tmp_path / "rows.parquet"
+    out.write_text("old")
+    definition.write_text(json.dumps(DEFINITION | {"CensoringCriteria": [{"Death": {}}]}))
+    assert call("run", definition, "--cdm", cdm, "--out", tmp_path / "nowhere" / "rows.parquet") == 97
+    definition.write_text("{}")
+    assert call("run", definition, "--cdm", cdm, "--out", out) == 21
+    assert out.read_text() == "old"
+    assert [path.name for path in tmp_path.glob("*.partial")] == []
+
+
+def test_a_folder_without_definitions_is_a_mistake_of_usage(cdm, tmp_path):
+    (tmp_path / "empty").mkdir()
+    assert call("run", tmp_path / "empty", "--cdm", cdm, "--out", tmp_path / "rows.parquet") == 2
 
 
 def test_explain_says_the_definition_the_plan_and_the_sql(definition, capsys):
