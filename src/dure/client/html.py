@@ -32,7 +32,8 @@ def html_report(report: Report, *, language: str = "en", names: Mapping[str, str
     sections = presentation.sections(report, words)
     pictures = {
         figure.number: _Picture(
-            light=_drawn(figure.specification(words, "light")), dark=_drawn(figure.specification(words, "dark"))
+            light=_drawn(figure.specification(words, "light")),
+            dark=_drawn(figure.specification(words, "dark")),
         )
         for section in sections
         for figure in section.figures

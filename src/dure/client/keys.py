@@ -5,6 +5,7 @@ directory once people have compared the fingerprint).
 """
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -103,4 +104,5 @@ def keep(place: Path, text: bytes, *, replace: bool) -> None:
             f"{error.strerror}.", where=str(place), mend="Make the folder writable, or give another path."
         ) from None
     finally:
-        part.unlink(missing_ok=True)
+        with suppress(OSError):
+            part.unlink()

@@ -41,21 +41,22 @@ class Result:
     @cached_property
     def tables(self) -> dict[str, "pd.DataFrame"]:
         """Every table by name. Numbers are Int64 or Float64, never text; a hidden number is NA, which is not zero."""
-        return {table.name: _frame(table) for table in self.report.tables}
+        return {name: _frame(table) for name, table in self.arrow.items()}
 
     @cached_property
     def hidden(self) -> dict[str, "pd.DataFrame"]:
         """For every table, True where a number is kept back."""
-        return {
-            table.name: _frame(table).isna() & ~_nobody(table) for table in self.report.tables
-        }
+        return {table.name: self.tables[table.name].isna() & ~_nobody(table) for table in self.report.tables}
 
     def charts(self, language: str = "en") -> dict[str, Any]:
         """The charts by title, as Altair charts; those without a single number to show are left out."""
         words = Words(language)
         made = {
             figure.title: charts.altair_chart(
-                drawing(self.report.charts[figure.number]), figure.table.columns, figure.table.rows, words=words
+                drawing(self.report.charts[figure.number]),
+                figure.table.columns,
+                figure.table.rows,
+                words=words,
             )
             for figure in presentation.figures(self.report, words)
         }
@@ -91,19 +92,13 @@ def _type(pa: Any, name: str, values: list[Any]) -> Any:
     return pa.int64()
 
 
-def _frame(table: Table) -> "pd.DataFrame":
+def _frame(table: "pa.Table") -> "pd.DataFrame":
     import pandas as pd
+    import pyarrow as pa
 
-    columns = {}
-    for index, name in enumerate(table.columns):
-        values = [row[index] for row in table.rows]
-        if any(isinstance(value, str) for value in values):
-            columns[name] = pd.array(values, dtype="string")
-        elif any(isinstance(value, float) for value in values):
-            columns[name] = pd.array([None if v is None else float(v) for v in values], dtype="Float64")
-        else:
-            columns[name] = pd.array(values, dtype="Int64")
-    return pd.DataFrame(columns)
+    nullable = {pa.int64(): pd.Int64Dtype(), pa.float64(): pd.Float64Dtype(), pa.string(): pd.StringDtype()}
+    frame: pd.DataFrame = table.to_pandas(types_mapper=nullable.get)
+    return frame
 
 
 def _nobody(table: Table) -> "pd.DataFrame":

@@ -59,9 +59,7 @@ class StudyFile:
     expires_in: timedelta
     question: Any
 
-    def study(
-        self, *, asker: str, lasting: timedelta | None = None, now: datetime | None = None
-    ) -> Study:
+    def study(self, *, asker: str, lasting: timedelta | None = None, now: datetime | None = None) -> Study:
         """The study, ready to be signed.
 
         Args:
@@ -118,7 +116,9 @@ def read(path: Path | str) -> StudyFile:
         question=_question(document),
     )
     if study.closes_in >= study.expires_in:
-        _wrong(document, ("closes_in",), "Boards would decide after the permits end.", "Make expires_in longer.")
+        _wrong(
+            document, ("closes_in",), "Boards would decide after the permits end.", "Make expires_in longer."
+        )
     study.study(asker="check")
     return study
 
@@ -140,7 +140,9 @@ def _wrong(document: Document, path: yaml_document.Path, what: str, mend: str) -
 def _text(document: Document, name: str, most: int) -> str:
     value = document.fields[name]
     if not isinstance(value, str) or not 1 <= len(value.strip()) <= most:
-        _wrong(document, (name,), "It is no text, or too long.", f"Write 1 to {most} characters: {FIELDS[name]}.")
+        _wrong(
+            document, (name,), "It is no text, or too long.", f"Write 1 to {most} characters: {FIELDS[name]}."
+        )
     return value.strip()
 
 
@@ -166,7 +168,10 @@ def _duration(document: Document, name: str, default: timedelta) -> timedelta:
     length = timedelta(seconds=int(match[1]) * UNITS[match[2]]) if match else timedelta()
     if not timedelta() < length <= LONGEST:
         _wrong(
-            document, (name,), f"{value!r} is no length of time up to a year.", "Write 90 minutes, 7 days or 2 weeks."
+            document,
+            (name,),
+            f"{value!r} is no length of time up to a year.",
+            "Write 90 minutes, 7 days or 2 weeks.",
         )
     return length
 
@@ -180,11 +185,16 @@ def _question(document: Document) -> Any:
     kind = KINDS[value["kind"]]
     filled = {name: _with_cohorts(document, ("question", name), part) for name, part in value.items()}
     try:
-        question = TypeAdapter(kind.spec).validate_json(json.dumps(filled, default=str))
+        question: Any = TypeAdapter(kind.spec).validate_json(json.dumps(filled, default=str))
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         known = ", ".join(kind.spec.__dataclass_fields__)  # type: ignore[attr-defined]
-        _wrong(document, ("question", *first["loc"]), f"{first['msg']}.", f"The fields of {kind.name} are {known}.")
+        _wrong(
+            document,
+            ("question", *first["loc"]),
+            f"{first['msg']}.",
+            f"The fields of {kind.name} are {known}.",
+        )
     try:
         kind_of(question).check(question)
     except Problem as problem:

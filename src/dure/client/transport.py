@@ -63,7 +63,12 @@ class Transport:
         return self._send("POST", path, content=body)
 
     def _send(
-        self, method: str, path: str, *, params: Mapping[str, Any] | None = None, content: bytes | None = None,
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, Any] | None = None,
+        content: bytes | None = None,
         wait: float = 0,
     ) -> bytes:
         slept, pause = 0.0, FIRST_PAUSE
@@ -77,7 +82,9 @@ class Transport:
                 return self._judged(status, body, f"{method} {path}")
             if slept >= self._patience:
                 raise Unreachable(
-                    why, where=self.url, mend="Check the address and the network; if both are right, try again later."
+                    why,
+                    where=self.url,
+                    mend="Check the address and the network; if both are right, try again later.",
                 )
             self._pause(pause)
             slept += pause
@@ -96,7 +103,9 @@ class Transport:
                 body += part
                 if len(body) > MOST_BYTES:
                     raise Unexpected(
-                        "The answer is larger than 64 MiB.", where=f"{method} {path}", mend="Ask the hub's operator."
+                        "The answer is larger than 64 MiB.",
+                        where=f"{method} {path}",
+                        mend="Ask the hub's operator.",
                     )
             return answer.status_code, bytes(body)
 
@@ -120,7 +129,9 @@ def _problem(status: int, body: bytes, where: str) -> Problem:
     if status == httpx.codes.UNAUTHORIZED:
         return NotSignedIn(detail, where=place, mend=mend or "Run: dure study login")
     known = from_document(document)
-    return known or Unexpected(f"{document['title']}: {detail}", where=place, mend=mend or "Ask the hub's operator.")
+    return known or Unexpected(
+        f"{document['title']}: {detail}", where=place, mend=mend or "Ask the hub's operator."
+    )
 
 
 def _reason(error: httpx.HTTPError) -> str:

@@ -13,6 +13,14 @@ from dure.client.problems import BadStudyFile
 
 MOST_BYTES = 1_000_000
 MOST_DEPTH = 40
+PLAIN = {"tag:yaml.org,2002:map", "tag:yaml.org,2002:seq"}
+OPENING = (
+    yaml.FlowSequenceStartToken,
+    yaml.FlowMappingStartToken,
+    yaml.BlockSequenceStartToken,
+    yaml.BlockMappingStartToken,
+)
+CLOSING = (yaml.FlowSequenceEndToken, yaml.FlowMappingEndToken, yaml.BlockEndToken)
 Path = tuple[str | int, ...]
 
 
@@ -49,7 +57,7 @@ def parse(text: bytes, *, name: str) -> Document:
         )
     try:
         decoded = text.decode("utf-8-sig")
-        _refuse_aliases(decoded, name)
+        _scanned(decoded, name)
         node = yaml.compose(decoded, Loader=yaml.SafeLoader)
     except UnicodeDecodeError as error:
         line = text[: error.start].count(b"\n") + 1
@@ -65,8 +73,6 @@ def parse(text: bytes, *, name: str) -> Document:
         ) from None
     except yaml.YAMLError as error:
         raise BadStudyFile(f"It is not YAML: {error}.", where=name, mend="Save it as plain text.") from None
-    except RecursionError:
-        raise _too_deep(name) from None
     if not isinstance(node, yaml.MappingNode):
         raise BadStudyFile("It holds no fields.", where=name, mend="Write `title: ...` and the other fields.")
     lines: dict[Path, int] = {}
@@ -74,21 +80,30 @@ def parse(text: bytes, *, name: str) -> Document:
     return Document(name=name, fields=fields, lines=lines)
 
 
-def _refuse_aliases(text: str, name: str) -> None:
-    for event in yaml.parse(text, Loader=yaml.SafeLoader):
-        anchored = isinstance(event, yaml.NodeEvent) and event.anchor is not None
-        if anchored or isinstance(event, yaml.AliasEvent):
+def _scanned(text: str, name: str) -> None:
+    """Refuse aliases and depth token by token, before anything is built of them."""
+    depth = 0
+    for token in yaml.scan(text, Loader=yaml.SafeLoader):
+        place = f"{name}, line {token.start_mark.line + 1}"
+        if isinstance(token, yaml.AnchorToken | yaml.AliasToken):
             raise BadStudyFile(
-                f"Anchors and aliases (&{event.anchor}) are not read.",
-                where=f"{name}, line {event.start_mark.line + 1}",
+                f"Anchors and aliases (&{token.value}) are not read.",
+                where=place,
                 mend="Write the value out.",
             )
+        depth += isinstance(token, OPENING) - isinstance(token, CLOSING)
+        if depth > MOST_DEPTH:
+            raise _too_deep(place)
 
 
 def _plain(node: yaml.Node, path: Path, lines: dict[Path, int], name: str) -> Any:
     lines[path] = node.start_mark.line + 1
-    if len(path) > MOST_DEPTH:
-        raise _too_deep(f"{name}, line {node.start_mark.line + 1}")
+    if not isinstance(node, yaml.ScalarNode) and node.tag not in PLAIN:
+        raise BadStudyFile(
+            f"The tag {node.tag} is not read.",
+            where=f"{name}, line {node.start_mark.line + 1}",
+            mend="Write a plain mapping or list.",
+        )
     if isinstance(node, yaml.MappingNode):
         fields: dict[str, Any] = {}
         for key_node, value_node in node.value:
@@ -104,7 +119,7 @@ def _plain(node: yaml.Node, path: Path, lines: dict[Path, int], name: str) -> An
     if isinstance(node, yaml.SequenceNode):
         return [_plain(item, (*path, index), lines, name) for index, item in enumerate(node.value)]
     try:
-        return yaml.SafeLoader("").construct_object(node, deep=True)  # type: ignore[no-untyped-call]
+        return yaml.SafeLoader("").construct_object(node, deep=True)
     except (yaml.YAMLError, ValueError) as error:
         reason = error.problem if isinstance(error, yaml.MarkedYAMLError) else error
         raise BadStudyFile(

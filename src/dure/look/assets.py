@@ -7,6 +7,7 @@ them (`portal`, `console`), the pages.
 import hashlib
 from dataclasses import dataclass
 from functools import cache
+from importlib.metadata import version as distribution_version
 from importlib.resources import files
 
 SCRIPT, STYLE, IMAGE = "text/javascript; charset=utf-8", "text/css; charset=utf-8", "image/svg+xml"
@@ -47,7 +48,7 @@ def asset(name: str) -> Asset:
     if name == "vega-embed.js":
         import vl_convert
 
-        body, media_type = vl_convert.javascript_bundle().encode(), SCRIPT
+        body, media_type = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;").encode(), SCRIPT
     else:
         folder, media_type = _PACKAGED[name]
         body = (_FOLDER / folder / name).read_bytes()
@@ -58,9 +59,7 @@ def asset(name: str) -> Asset:
 def version(name: str) -> str:
     """What stands behind `?v=` in an address. The bundle's is its maker's version: it isn't made for a link alone."""
     if name == "vega-embed.js":
-        import vl_convert
-
-        return str(vl_convert.__version__)
+        return distribution_version("vl-convert-python")
     return asset(name).version
 
 

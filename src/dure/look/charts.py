@@ -110,7 +110,9 @@ def describe(drawing: Drawing, columns: Sequence[str], rows: Sequence[Row], word
     return text
 
 
-def _data(drawing: Drawing, columns: Sequence[str], rows: Sequence[Row], words: Words) -> list[dict[str, Any]]:
+def _data(
+    drawing: Drawing, columns: Sequence[str], rows: Sequence[Row], words: Words
+) -> list[dict[str, Any]]:
     """Rows under fixed names, so that no column's name is ever read as a Vega expression."""
     at = {name: index for index, name in enumerate(columns)}
     people = at.get("people")
@@ -214,9 +216,7 @@ def _levels(alt: Any, drawing: Drawing, data: list[dict[str, Any]], words: Words
     return alt.X("x:N", sort=order, scale=scale, title=words.column(drawing.x), axis=axis)
 
 
-def _hidden_marks(
-    alt: Any, base: Any, words: Words, colours: Colours, data: list[dict[str, Any]]
-) -> Any:
+def _hidden_marks(alt: Any, base: Any, words: Words, colours: Colours, data: list[dict[str, Any]]) -> Any:
     """The word "hidden" where a bar would stand, upright or along the bar where there are many."""
     upright = len({row["x"] for row in data}) <= MANY_LEVELS and len({row["panel"] for row in data}) == 1
     place: dict[str, Any] = (

@@ -47,7 +47,7 @@ def view(name: str, title: str, columns: Sequence[str], rows: Sequence[Row], wor
     kept = [i for i, column in enumerate(columns) if not (column == PLACE and _only_network(rows, i))]
     numeric = tuple(not any(isinstance(row[i], str) for row in rows) for i in kept)
     people = columns.index("people") if "people" in columns else None
-    places = {i: decimals([row[i] for row in rows if isinstance(row[i], float)]) for i in kept}
+    places = {i: decimals([value for row in rows if isinstance(value := row[i], float)]) for i in kept}
     cells = tuple(
         tuple(
             _cell(

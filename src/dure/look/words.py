@@ -123,7 +123,9 @@ class Words:
         if isinstance(value, int):
             return str(format_decimal(value, locale=self.language))
         shown = decimals((value,)) if places is None else places
-        return str(format_decimal(value, format="#,##0" + "." * (shown > 0) + "0" * shown, locale=self.language))
+        return str(
+            format_decimal(value, format="#,##0" + "." * (shown > 0) + "0" * shown, locale=self.language)
+        )
 
     def moment(self, value: datetime) -> str:
         """A time, in Korea's zone where the language is Korean, else in UTC; the zone is always said."""
