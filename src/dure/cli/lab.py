@@ -9,9 +9,9 @@ from rich.console import Console
 
 from dure.client import study_file
 from dure.client.html import html_report
+from dure.client.terminal import show
 from dure.engines import open_engine
 from dure.lab.run import Site, run
-from dure.lab.show import show
 from dure.wire.messages import Provenance
 from dure.wire.rules import RULES_OFF, Rules
 
@@ -24,7 +24,9 @@ def lab(
     site: Annotated[list[Path], typer.Option(help="A hospital's database; give the option once for each.")],
     provenance: Annotated[Provenance, typer.Option(help="What the data are.")] = Provenance.REAL,
     least_people: Annotated[int, typer.Option(help="k: the fewest people that a number may rest on.")] = 11,
-    rules_off: Annotated[bool, typer.Option(help="No thresholds: only for public or synthetic data.")] = False,
+    rules_off: Annotated[
+        bool, typer.Option(help="No thresholds: only for public or synthetic data.")
+    ] = False,
     html: Annotated[Path | None, typer.Option(help="Write the report as one HTML file.")] = None,
 ) -> None:
     """Run a study over databases at hand, without a server, through the same gate."""
@@ -36,7 +38,10 @@ def lab(
         with console.status("asking") as status:
             report = run(
                 question,
-                {name: Site(engine=engine, provenance=provenance, rules=rules) for name, engine in engines.items()},
+                {
+                    name: Site(engine=engine, provenance=provenance, rules=rules)
+                    for name, engine in engines.items()
+                },
                 told=status.update,
             )
     finally:
