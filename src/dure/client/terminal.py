@@ -34,7 +34,7 @@ def _print(view: TableView, console: Console) -> None:
         table.add_column(escape(label), justify="right" if numeric else "left")
     empty = 0
     for row in view.rows:
-        if all(cell.kind == "nothing" or cell.text == "0" for cell in row[view.heads :]):
+        if all(cell.kind == "nothing" or not cell.text.strip("0.") for cell in row[view.heads :]):
             empty += 1
             continue
         table.add_row(*(f"[{STYLES[cell.kind] or 'default'}]{escape(cell.text)}[/]" for cell in row))

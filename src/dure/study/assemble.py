@@ -39,6 +39,8 @@ def report(
         silent: hospitals whose boards hadn't decided when the offer closed.
     """
     kind = kind_of(study.question)
+    tables = tuple(table for table in kind.tables(study.question, _results(study, run)) if table.rows)
+    named = {table.name for table in tables}
     return Report(
         title=study.title,
         kind=kind.name,
@@ -46,8 +48,8 @@ def report(
         mode=run.mode,
         rules=run.rules,
         banners=_banners(run, tuple(permit for _, permit in permits.values())),
-        tables=kind.tables(study.question, _results(study, run)),
-        charts=kind.charts(study.question),
+        tables=tables,
+        charts=tuple(chart for chart in kind.charts(study.question) if chart.table in named),
         methods=(*kind.methods(study.question), _disclosure(run), COUNTED_TWICE),
         participation=_participation(run, permits, declined, silent),
         study=study_digest,
