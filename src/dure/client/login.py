@@ -4,10 +4,11 @@ Responsible for: keeping and reading it. Not responsible for: getting a token (`
 """
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 from dure.client import keys
-from dure.client.problems import NotSignedIn
+from dure.client.problems import NoSignIn
 from dure.wire.codec import Malformed, decode, encode, message
 
 LOGIN_FILE = "login.json"
@@ -20,11 +21,13 @@ class Login:
 
     Attributes:
         root: the root's public key, pinned; None where nobody gave it yet.
+        directory_version: the newest directory that was seen; an older one is a rollback.
     """
 
     hub: str
     token: str
     root: str | None = None
+    directory_version: int = 0
 
 
 def path() -> Path:
@@ -46,7 +49,7 @@ def read() -> Login | None:
     """The sign-in that is kept; None if there is none.
 
     Raises:
-        NotSignedIn: the file is there and isn't one, or others may read it.
+        NoSignIn: the file is there and isn't one, or others may read it.
     """
     place = path()
     try:
@@ -56,15 +59,15 @@ def read() -> Login | None:
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise NotSignedIn(f"{error.strerror}.", where=str(place), mend="Make the file yours.") from None
+        raise NoSignIn(f"{error.strerror}.", where=str(place), mend="Make the file yours.") from None
     if mode & 0o077:
-        raise NotSignedIn(
+        raise NoSignIn(
             "Others on this machine may read the token.", where=str(place), mend=f"Run: chmod 600 {place}"
         )
     try:
         return decode(Login, text, where=str(place))
     except Malformed as problem:
-        raise NotSignedIn(
+        raise NoSignIn(
             problem.what, where=problem.where, mend="Delete the file and run: dure study login"
         ) from None
 
@@ -75,12 +78,12 @@ def found(*, hub: str | None, token: str | None, root: str | None) -> Login:
     A kept token is used with the hub that it is for and no other.
 
     Raises:
-        NotSignedIn: there is no address or no token.
+        NoSignIn: there is no address or no token.
     """
     kept = read()
     address = hub or os.environ.get("DURE_HUB") or (kept.hub if kept else None)
     if address is None:
-        raise NotSignedIn(
+        raise NoSignIn(
             "No hub is named.",
             where="--hub, DURE_HUB",
             mend="Give --hub URL, or run: dure study login --hub URL",
@@ -88,10 +91,18 @@ def found(*, hub: str | None, token: str | None, root: str | None) -> Login:
     mine = kept if kept is not None and kept.hub == address else None
     secret = token or os.environ.get("DURE_TOKEN") or (mine.token if mine else None)
     if secret is None:
-        raise NotSignedIn(
+        raise NoSignIn(
             f"There is no token for {address}.",
             where="--token, DURE_TOKEN",
             mend=f"Run: dure study login --hub {address}",
         )
+    seen = mine.directory_version if mine else 0
     pinned = root or os.environ.get("DURE_ROOT") or (mine.root if mine else None)
-    return Login(hub=address, token=secret, root=pinned)
+    return Login(hub=address, token=secret, root=pinned, directory_version=seen)
+
+
+def remember(hub: str, version: int) -> None:
+    """Keep in mind that the hub's directory has reached a version, if the sign-in to it is kept."""
+    kept = read()
+    if kept is not None and kept.hub == hub and kept.directory_version < version:
+        keep(replace(kept, directory_version=version))

@@ -33,10 +33,10 @@ class Unexpected(Problem):
     slug, title, status, exit_code = "unexpected-answer", "The hub answered something else", 502, 84
 
 
-class NotSignedIn(Problem):
+class NoSignIn(Problem):
     """No token, no pinned root or no address: `dure study login` keeps all three."""
 
-    slug, title, status, exit_code = "not-signed-in", "Sign in to a hub first", 401, 85
+    slug, title, status, exit_code = "no-sign-in", "Sign in to a hub first", 401, 85
 
 
 class NoReport(Problem):

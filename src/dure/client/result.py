@@ -3,9 +3,11 @@
 Responsible for: types that keep hidden numbers apart from zero and from text. Not responsible for: fetching (`hub`).
 """
 
+import csv
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,11 +16,13 @@ from dure.client.html import html_report
 from dure.client.presentation import drawing
 from dure.look import charts
 from dure.look.words import Words
-from dure.study.report import Report, Table
+from dure.study.report import Report, Table, Value
 
 if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
+
+FORMULA = tuple("=+-@\t\r")
 
 
 @dataclass(frozen=True)
@@ -72,6 +76,52 @@ class Result:
         text = html_report(self.report, language=language, names=self.hospitals)
         keys.keep(place, text.encode(), replace=True)
         return place
+
+    def write_tables(self, folder: Path | str, *, form: str) -> tuple[Path, ...]:
+        """Write every table into a folder as "csv" or "parquet". In CSV a hidden number is the word HIDDEN.
+
+        Raises:
+            Unwritable: the folder can't be written.
+        """
+        place = Path(folder)
+        return tuple(
+            _written(place / f"{name}.{form}", self.arrow[name] if form == "parquet" else csv_of(table))
+            for name, table in ((table.name, table) for table in self.report.tables)
+        )
+
+
+def csv_of(table: Table) -> str:
+    """A table as CSV (RFC 4180). A hidden number is HIDDEN, one that rests on nobody is empty; zero is 0.
+
+    A text that a spreadsheet would take for a formula gets an apostrophe before it.
+    """
+    out = StringIO()
+    writer = csv.writer(out)
+    writer.writerow(table.columns)
+    nobody = _nobody(table).to_numpy()
+    for index, row in enumerate(table.rows):
+        writer.writerow(_plain(value, nothing=nobody[index][at]) for at, value in enumerate(row))
+    return out.getvalue()
+
+
+def _plain(value: Value, *, nothing: bool) -> str | int | float:
+    if value is None:
+        return "" if nothing else "HIDDEN"
+    return f"'{value}" if isinstance(value, str) and value[:1] in FORMULA else value
+
+
+def _written(path: Path, table: "pa.Table | str") -> Path:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    if isinstance(table, str):
+        body = table.encode("utf-8-sig")
+    else:
+        sink = pa.BufferOutputStream()
+        pq.write_table(table, sink)
+        body = sink.getvalue().to_pybytes()
+    keys.keep(path, body, replace=True)
+    return path
 
 
 def _arrow(table: Table) -> "pa.Table":

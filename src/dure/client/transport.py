@@ -11,13 +11,13 @@ from typing import Any
 import httpx
 
 from dure import __version__
-from dure.client.problems import BadAddress, NotSignedIn, Unexpected, Unreachable
+from dure.client.problems import BadAddress, NoSignIn, Unexpected, Unreachable
 from dure.wire.codec import Malformed, load
 from dure.wire.problems import Problem, from_document
 
 MOST_BYTES = 64 * 2**20
 LOCAL = {"localhost", "127.0.0.1", "::1"}
-AGAIN = {429, 502, 503, 504}
+AGAIN = {502, 503, 504}
 TIMEOUT = httpx.Timeout(30, connect=10)
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 10.0
 
@@ -43,7 +43,7 @@ class Transport:
         headers = {"User-Agent": f"dure/{__version__}", "Accept": "application/json"}
         if token:
             headers["Authorization"] = f"Bearer {token}"
-        self.url = str(address)
+        self.url = url
         self._patience = patience
         self._pause = pause
         self._http = httpx.Client(
@@ -81,6 +81,8 @@ class Transport:
             if status and status not in AGAIN:
                 return self._judged(status, body, f"{method} {path}")
             if slept >= self._patience:
+                if _document(body):
+                    raise _problem(status, body, f"{method} {path}")
                 raise Unreachable(
                     why,
                     where=self.url,
@@ -116,22 +118,28 @@ class Transport:
 
 
 def _problem(status: int, body: bytes, where: str) -> Problem:
-    try:
-        document = load(body, where=where)
-    except Malformed:
-        document = None
-    if not isinstance(document, dict) or "title" not in document:
+    document = _document(body)
+    if document is None:
         return Unexpected(
             f"Status {status} without a reason.", where=where, mend="Check that the address is a Dure hub's."
         )
     detail = str(document.get("detail", document["title"]))
     place, mend = str(document.get("where", where)), str(document.get("mend", ""))
     if status == httpx.codes.UNAUTHORIZED:
-        return NotSignedIn(detail, where=place, mend=mend or "Run: dure study login")
+        return NoSignIn(detail, where=place, mend=mend or "Run: dure study login")
     known = from_document(document)
     return known or Unexpected(
         f"{document['title']}: {detail}", where=place, mend=mend or "Ask the hub's operator."
     )
+
+
+def _document(body: bytes) -> dict[str, Any] | None:
+    """The problem document in a body, if there is one."""
+    try:
+        document = load(body, where="the hub's answer")
+    except Malformed:
+        return None
+    return document if isinstance(document, dict) and "title" in document else None
 
 
 def _reason(error: httpx.HTTPError) -> str:

@@ -12,7 +12,7 @@ from importlib.resources import files
 from io import BytesIO
 
 from babel.core import negotiate_locale
-from babel.dates import format_datetime, format_timedelta
+from babel.dates import format_datetime
 from babel.messages.pofile import read_po
 from babel.numbers import format_decimal
 
@@ -131,7 +131,3 @@ class Words:
         """A time, in Korea's zone where the language is Korean, else in UTC; the zone is always said."""
         zone = KOREA if self.language == "ko" else UTC
         return f"{format_datetime(value.astimezone(zone), 'yyyy-MM-dd HH:mm', locale=self.language)} {zone.tzname(None)}"
-
-    def span(self, value: timedelta) -> str:
-        """How long, in the largest whole unit."""
-        return str(format_timedelta(value, locale=self.language))

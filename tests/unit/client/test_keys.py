@@ -5,7 +5,7 @@ import stat
 import pytest
 
 from dure.client import keys, login
-from dure.client.problems import BadKeyFile, NotSignedIn, Unwritable
+from dure.client.problems import BadKeyFile, NoSignIn, Unwritable
 
 
 @pytest.fixture(autouse=True)
@@ -64,7 +64,7 @@ def test_a_sign_in_is_kept_and_found():
 
 def test_a_kept_token_goes_to_its_own_hub_only():
     login.keep(login.Login(hub="https://a.example", token="t", root="r"))
-    with pytest.raises(NotSignedIn):
+    with pytest.raises(NoSignIn):
         login.found(hub="https://b.example", token=None, root=None)
 
 
@@ -78,5 +78,5 @@ def test_what_is_given_wins_over_the_environment(monkeypatch):
 
 def test_a_broken_sign_in_is_said():
     keys.keep(login.path(), b"{", replace=True)
-    with pytest.raises(NotSignedIn):
+    with pytest.raises(NoSignIn):
         login.read()

@@ -3,7 +3,7 @@
 import httpx
 import pytest
 
-from dure.client.problems import BadAddress, NotSignedIn, Unexpected, Unreachable
+from dure.client.problems import BadAddress, NoSignIn, Unexpected, Unreachable
 from dure.client.transport import Transport
 from dure.study.spec import BadStudy
 
@@ -68,7 +68,7 @@ def test_a_problem_of_an_unknown_type_keeps_its_words():
 def test_a_wrong_token_says_to_sign_in():
     document = {"type": "x:y", "title": "Token", "detail": "The token has expired."}
     transport, _ = _transport(lambda request: httpx.Response(401, json=document))
-    with pytest.raises(NotSignedIn) as caught:
+    with pytest.raises(NoSignIn) as caught:
         transport.get("/v1/studies")
     assert "login" in caught.value.mend
 

@@ -1,0 +1,148 @@
+"""`dure study`: check, submit, watch and read studies."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from dure.client import connect, keys, login, study_file, terminal
+from dure.client.connection import sign_in
+from dure.client.transport import Transport
+from dure.wire.envelope import fingerprint, public_text
+
+app = typer.Typer(help="Check, submit, watch and read studies.", no_args_is_help=True)
+key_app = typer.Typer(
+    help="The asker's key, which signs studies and never leaves this machine.", no_args_is_help=True
+)
+app.add_typer(key_app, name="key")
+
+Hub = Annotated[str | None, typer.Option(help="The hub's address. [env: DURE_HUB]")]
+Token = Annotated[str | None, typer.Option(help="The token of a sign-in. [env: DURE_TOKEN]")]
+Root = Annotated[str | None, typer.Option(help="The root's public key, pinned. [env: DURE_ROOT]")]
+Key = Annotated[Path | None, typer.Option(help="The asker's key file; the user's own if not given.")]
+Digest = Annotated[str, typer.Argument(help="The study's digest, as `submit` printed it.")]
+Language = Annotated[str, typer.Option(help="en or ko.")]
+
+
+@key_app.command("new")
+def key_new(path: Annotated[Path | None, typer.Option(help="Where to keep it.")] = None) -> None:
+    """Make the asker's key, and print what the root needs to list it."""
+    _show_key(public_text(keys.new(path)), keys.key_path(path))
+
+
+@key_app.command("show")
+def key_show(path: Annotated[Path | None, typer.Option(help="Where it is kept.")] = None) -> None:
+    """Print the public key and its fingerprint."""
+    _show_key(public_text(keys.read(path)), keys.key_path(path))
+
+
+def _show_key(public: str, place: Path) -> None:
+    console = Console(soft_wrap=True, highlight=False)
+    console.print(f"private key: {place} (keep it; it is not sent)", markup=False)
+    console.print(f"public key:  {public}", markup=False)
+    console.print(f"fingerprint: {fingerprint(public)} (read it to the root by telephone)", markup=False)
+
+
+@app.command("login")
+def log_in(
+    hub: Annotated[str, typer.Option(help="The hub's address.")],
+    email: Annotated[str, typer.Option(help="The account at the hub.")],
+    root: Root = None,
+    password: Annotated[
+        str,
+        typer.Option(prompt=True, hide_input=True, help="Asked for if not given.", envvar="DURE_PASSWORD"),
+    ] = "",
+) -> None:
+    """Sign in to a hub, and keep the token and the root's pinned key in a private file."""
+    transport = Transport(hub, None)
+    session = sign_in(transport, email=email, password=password)
+    transport.close()
+    kept = login.read()
+    pinned = root or (kept.root if kept is not None and kept.hub == hub else None)
+    place = login.keep(login.Login(hub=hub, token=session.token, root=pinned))
+    Console().print(f"signed in until {session.expires:%Y-%m-%d %H:%M} UTC; kept in {place}", soft_wrap=True)
+
+
+@app.command()
+def check(file: Annotated[Path, typer.Argument(help="The study (YAML).")]) -> None:
+    """Read a study without sending anything: what it asks, and what would leave each hospital."""
+    terminal.show_check(study_file.read(file), Console())
+
+
+@app.command()
+def submit(
+    file: Annotated[Path, typer.Argument(help="The study (YAML).")],
+    hub: Hub = None,
+    token: Token = None,
+    root: Root = None,
+    key: Key = None,
+    watch: Annotated[bool, typer.Option("--watch", help="Stay and show what happens.")] = False,
+) -> None:
+    """Sign a study and put it before the hospitals; prints its digest."""
+    study = study_file.read(file)
+    with connect(hub, token, root=root, key=key) as client:
+        digest = client.submit(study)
+        typer.echo(digest)
+        if watch:
+            terminal.follow(client.watch(digest), Console(stderr=True))
+
+
+@app.command()
+def watch(digest: Digest, hub: Hub = None, token: Token = None) -> None:
+    """Show what happens to a study until it is over."""
+    console = Console()
+    with connect(hub, token) as client:
+        terminal.follow(client.watch(digest), console)
+        terminal.show_state(client.study(digest), console)
+
+
+@app.command()
+def result(
+    digest: Digest,
+    hub: Hub = None,
+    token: Token = None,
+    root: Root = None,
+    csv: Annotated[Path | None, typer.Option(help="Write every table into this folder as CSV.")] = None,
+    parquet: Annotated[
+        Path | None, typer.Option(help="Write every table into this folder as Parquet.")
+    ] = None,
+    language: Language = "en",
+) -> None:
+    """Verify and show a study's answer, or write its tables to files."""
+    with connect(hub, token, root=root) as client:
+        answer = client.result(digest)
+    for folder, form in ((csv, "csv"), (parquet, "parquet")):
+        if folder is not None:
+            for path in answer.write_tables(folder, form=form):
+                typer.echo(path)
+    if csv is None and parquet is None:
+        terminal.show_report(answer.report, Console(), language=language)
+
+
+@app.command()
+def report(
+    digest: Digest,
+    out: Annotated[Path, typer.Option(help="The HTML file to write.")],
+    hub: Hub = None,
+    token: Token = None,
+    root: Root = None,
+    language: Language = "en",
+) -> None:
+    """Verify a study's report and write it as one HTML file."""
+    with connect(hub, token, root=root) as client:
+        typer.echo(client.result(digest).to_html(out, language=language))
+
+
+@app.command("list")
+def list_studies(hub: Hub = None, token: Token = None) -> None:
+    """The studies of your organisation, newest first."""
+    with connect(hub, token) as client:
+        terminal.show_studies(client.studies(), Console())
+
+
+@app.command()
+def withdraw(digest: Digest, hub: Hub = None, token: Token = None) -> None:
+    """Take a study back, if it isn't over."""
+    with connect(hub, token) as client:
+        client.withdraw(digest)
