@@ -60,10 +60,24 @@ class _Compiler:
 
     def source(self, relation: Relation, alias: str) -> p.Source:
         """An input, to select from."""
+        relation = self.without_idle_steps(relation)
         found = self.stored(relation)
         if isinstance(found, exp.Table):
             return p.table(found.name, alias)
         return p.nested(found if found is not None else self.query(relation), alias)
+
+    def without_idle_steps(self, relation: Relation) -> Relation:
+        """The relation itself, or below it the first that changes rows: a level less for the database to read through."""
+        if self.stored(relation) is None:
+            if (
+                isinstance(relation, Included)
+                and relation.limit is Limit.ALL
+                and not relation.attrition.rules
+            ):
+                return self.without_idle_steps(relation.attrition)
+            if isinstance(relation, Attrition) and not relation.rules:
+                return relation.index
+        return relation
 
     def concept_ids(self, concepts: ConceptIds) -> exp.Query:
         found = self.stored(concepts)

@@ -44,6 +44,8 @@ def run(engine: Engine, plan: CohortPlan, *, attrition: bool = True) -> CohortTa
 def run_many(engine: Engine, plans: Sequence[CohortPlan], *, attrition: bool = True) -> Iterator[CohortTable]:
     """Cohorts in the order of `plans`; what they have in common is computed once.
 
+    An engine runs one such set at a time: begin another when this one is exhausted or closed.
+
     Args:
         attrition: whether `CohortTable.qualified` is wanted.
 
