@@ -8,13 +8,6 @@ from dure.client import keys, login
 from dure.client.problems import BadKeyFile, NoSignIn, Unwritable
 
 
-@pytest.fixture(autouse=True)
-def home(tmp_path, monkeypatch):
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
-    for name in ("DURE_HUB", "DURE_TOKEN", "DURE_ROOT"):
-        monkeypatch.delenv(name, raising=False)
-
-
 def test_a_key_is_kept_for_its_owner_only():
     made = keys.new()
     assert stat.S_IMODE(keys.key_path().stat().st_mode) == 0o600
