@@ -1,0 +1,365 @@
+"""The journal: all that a node must not forget, in one SQLite file (WAL, synchronous=FULL).
+
+Responsible for: what was seen, decided and answered, each kept in the transaction of its effect, so that a crash at any
+point loses and repeats nothing. Not responsible for: judging (`worker`), sending (`courier`).
+"""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from dure.node.problems import NoNode
+from dure.wire.codec import decode, digest, encode
+from dure.wire.envelope import Envelope
+from dure.wire.messages import Exchange, Position, Task
+
+FILE = "journal.db"
+DATASET = "dataset version"
+"""The fact under which the declared dataset version is kept."""
+SCHEMA = """
+CREATE TABLE fact (name TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT;
+CREATE TABLE offer (study TEXT PRIMARY KEY, envelope BLOB NOT NULL, seen TEXT NOT NULL, closed INTEGER NOT NULL DEFAULT 0,
+  fault TEXT NOT NULL DEFAULT '') STRICT;
+CREATE TABLE decision (study TEXT PRIMARY KEY, envelope BLOB NOT NULL, payload TEXT NOT NULL, yes INTEGER NOT NULL,
+  who TEXT NOT NULL, at TEXT NOT NULL) STRICT;
+CREATE TABLE seat (run TEXT PRIMARY KEY, study TEXT NOT NULL, permit TEXT NOT NULL, offer BLOB NOT NULL,
+  at TEXT NOT NULL, closed INTEGER NOT NULL DEFAULT 0) STRICT;
+CREATE TABLE answer (run TEXT NOT NULL, permit TEXT NOT NULL, step INTEGER NOT NULL, round INTEGER NOT NULL,
+  exchange TEXT NOT NULL, task TEXT NOT NULL, state TEXT NOT NULL, numbers INTEGER NOT NULL, rule TEXT NOT NULL,
+  letter INTEGER NOT NULL REFERENCES letter, at TEXT NOT NULL, PRIMARY KEY (run, step, round, exchange)) STRICT;
+CREATE TABLE release (question TEXT PRIMARY KEY, layout TEXT NOT NULL, numbers BLOB NOT NULL, shown BLOB,
+  dataset TEXT NOT NULL, at TEXT NOT NULL) STRICT;
+CREATE TABLE population (id INTEGER PRIMARY KEY, dataset TEXT NOT NULL, question TEXT NOT NULL, name TEXT NOT NULL,
+  people BLOB NOT NULL) STRICT;
+CREATE TABLE letter (id INTEGER PRIMARY KEY, door TEXT NOT NULL, body BLOB NOT NULL, about TEXT NOT NULL,
+  written TEXT NOT NULL, sent TEXT, returned TEXT) STRICT;
+CREATE INDEX letter_to_send ON letter (id) WHERE sent IS NULL AND returned IS NULL;
+CREATE INDEX answer_permit ON answer (permit);
+"""
+EXCHANGES = {exchange: place for place, exchange in enumerate(Exchange)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Offer:
+    """A study put before this hospital. `fault` says why it can't be signed, if it can't."""
+
+    study: str
+    envelope: Envelope
+    seen: datetime
+    closed: bool
+    fault: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decision:
+    """A board's yes or no. `payload` is the digest of the signed bytes; `who` is "board" or "rule"."""
+
+    study: str
+    envelope: Envelope
+    payload: str
+    yes: bool
+    who: str
+    at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kept:
+    """A released answer to a question that may be asked again."""
+
+    layout: str
+    numbers: bytes
+    shown: bytes | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Given:
+    """An answer that was given: where, to which task (digest) and state (digest), in which letter."""
+
+    position: Position
+    task: str
+    state: str
+    rule: str
+    letter: int
+    at: datetime
+
+
+class Journal:
+    """The journal of the node in `folder`. Several processes may open it; each write is one transaction."""
+
+    def __init__(self, folder: Path, *, make: bool = False) -> None:
+        path = folder / FILE
+        if make:
+            path.touch(mode=0o600)
+        elif not path.is_file():
+            raise NoNode(
+                f"{folder} holds no {FILE}.", where=str(path), mend="Restore it, or make the node anew."
+            )
+        self._path = path
+        self._db = sqlite3.connect(path, isolation_level=None, timeout=30, check_same_thread=False)
+        self._db.executescript(
+            "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON; PRAGMA cache_size=-2000;"
+        )
+        if make:
+            self._db.executescript(SCHEMA)
+
+    def close(self) -> None:
+        self._db.close()
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """One transaction: all of it, or, after an error or a crash, none.
+
+        Raises:
+            DiskFull: no room.
+        """
+        try:
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+            except BaseException:
+                self._db.execute("ROLLBACK")
+                raise
+            self._db.execute("COMMIT")
+        except sqlite3.OperationalError as error:
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
+            if "full" in str(error):
+                from dure.engines.problems import DiskFull
+
+                raise DiskFull(
+                    "The journal can't be written.",
+                    where=str(self._path),
+                    mend="Free room on that disk; the node goes on by itself.",
+                ) from error
+            raise
+
+    # facts
+
+    def fact(self, name: str) -> bytes | None:
+        row = self._row("SELECT value FROM fact WHERE name = ?", name)
+        return None if row is None else bytes(row[0])
+
+    def keep_fact(self, name: str, value: bytes) -> None:
+        self._db.execute("INSERT OR REPLACE INTO fact VALUES (?, ?)", (name, value))
+
+    # offers and decisions
+
+    def add_offer(self, envelope: Envelope, *, fault: str, now: datetime) -> bool:
+        """Keep an offer; whether it is new. The same study offered again changes only its fault."""
+        added = self._db.execute(
+            "INSERT INTO offer (study, envelope, seen, fault) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
+            (envelope.digest, encode(envelope), now.isoformat(), fault),
+        ).rowcount
+        if not added:
+            self._db.execute(
+                "UPDATE offer SET fault = ?, closed = 0 WHERE study = ? AND (fault != ? OR closed)",
+                (fault, envelope.digest, fault),
+            )
+        return bool(added)
+
+    def offers(self) -> list[Offer]:
+        """All offers, newest first."""
+        rows = self._db.execute(
+            "SELECT study, envelope, seen, closed, fault FROM offer ORDER BY seen DESC, study"
+        )
+        return [_offer(row) for row in rows]
+
+    def offer(self, study: str) -> Offer | None:
+        row = self._row("SELECT study, envelope, seen, closed, fault FROM offer WHERE study = ?", study)
+        return None if row is None else _offer(row)
+
+    def decide(self, study: str, envelope: Envelope, *, yes: bool, who: str, now: datetime) -> None:
+        """Keep a decision; raises sqlite3.IntegrityError if there is one."""
+        self._db.execute(
+            "INSERT INTO decision VALUES (?, ?, ?, ?, ?, ?)",
+            (study, encode(envelope), envelope.digest, int(yes), who, now.isoformat()),
+        )
+
+    def decision(self, study: str) -> Decision | None:
+        row = self._row("SELECT * FROM decision WHERE study = ?", study)
+        if row is None:
+            return None
+        return Decision(
+            study=row[0],
+            envelope=_envelope(row[1]),
+            payload=row[2],
+            yes=bool(row[3]),
+            who=row[4],
+            at=datetime.fromisoformat(row[5]),
+        )
+
+    def close_all(self, names: tuple[str, ...]) -> None:
+        """Mark studies or runs as over."""
+        for name in names:
+            self._db.execute("UPDATE offer SET closed = 1 WHERE study = ? AND NOT closed", (name,))
+            self._db.execute(
+                "UPDATE seat SET closed = 1 WHERE (run = ? OR study = ?) AND NOT closed", (name, name)
+            )
+
+    # seats and answers
+
+    def seat(self, run: str) -> bytes | None:
+        """The encoded RunOffer of a seat that was taken."""
+        row = self._row("SELECT offer FROM seat WHERE run = ?", run)
+        return None if row is None else bytes(row[0])
+
+    def take_seat(self, run: str, study: str, permit: str, offer: bytes, *, now: datetime) -> None:
+        self._db.execute(
+            "INSERT INTO seat (run, study, permit, offer, at) VALUES (?, ?, ?, ?, ?)",
+            (run, study, permit, offer, now.isoformat()),
+        )
+
+    def given(self, run: str) -> list[Given]:
+        """The answers given in a run, in order."""
+        rows = self._db.execute(
+            "SELECT step, round, exchange, task, state, rule, letter, at FROM answer WHERE run = ?", (run,)
+        ).fetchall()
+        found = [
+            Given(
+                position=Position(step=row[0], round=row[1], exchange=Exchange(row[2])),
+                task=row[3],
+                state=row[4],
+                rule=row[5],
+                letter=row[6],
+                at=datetime.fromisoformat(row[7]),
+            )
+            for row in rows
+        ]
+        return sorted(found, key=lambda one: order(one.position))
+
+    def give(self, task: Task, permit: str, *, numbers: int, rule: str, letter: int, now: datetime) -> None:
+        """Keep that a task was answered. `numbers` is how many bytes of numbers left; `rule` is set for a refusal."""
+        place = task.position
+        self._db.execute(
+            "INSERT INTO answer VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                task.run,
+                permit,
+                place.step,
+                place.round,
+                place.exchange.value,
+                digest(encode(task)),
+                digest(task.state or b""),
+                numbers,
+                rule,
+                letter,
+                now.isoformat(),
+            ),
+        )
+
+    def rounds_spent(self, permit: str, *, besides: Task) -> int:
+        """Rounds answered under a permit, over all runs, the round of `besides` not counted."""
+        place = besides.position
+        row = self._row(
+            "SELECT count(*) FROM (SELECT DISTINCT run, step, round FROM answer WHERE permit = ? AND exchange != ?"
+            " AND NOT (run = ? AND step = ? AND round = ?))",
+            permit,
+            Exchange.ACCEPT.value,
+            besides.run,
+            place.step,
+            place.round,
+        )
+        return int(row[0]) if row is not None else 0
+
+    def runs_answered(self, permit: str) -> set[str]:
+        """The runs in which numbers have left under a permit."""
+        rows = self._db.execute("SELECT DISTINCT run FROM answer WHERE permit = ? AND numbers > 0", (permit,))
+        return {row[0] for row in rows}
+
+    def departures(self) -> list[tuple[str, ...]]:
+        """What has left, newest first: at, study, run, step, round, exchange, bytes of numbers, rule, sent."""
+        rows = self._db.execute(
+            "SELECT a.at, coalesce(s.study, ''), a.run, a.step, a.round, a.exchange, a.numbers, a.rule, coalesce(l.sent, '')"
+            " FROM answer a LEFT JOIN seat s ON s.run = a.run JOIN letter l ON l.id = a.letter ORDER BY l.id DESC"
+        )
+        return [tuple(str(part) for part in row) for row in rows]
+
+    # repeats and populations
+
+    def kept(self, question: str) -> Kept | None:
+        row = self._row("SELECT layout, numbers, shown FROM release WHERE question = ?", question)
+        return None if row is None else Kept(layout=row[0], numbers=row[1], shown=row[2])
+
+    def keep(self, question: str, kept: Kept, *, dataset: str, now: datetime) -> None:
+        self._db.execute(
+            "INSERT OR IGNORE INTO release VALUES (?, ?, ?, ?, ?, ?)",
+            (question, kept.layout, kept.numbers, kept.shown, dataset, now.isoformat()),
+        )
+
+    def populations(self, dataset: str) -> Iterator[bytes]:
+        """The populations shown from a dataset version, as they were kept."""
+        for row in self._db.execute("SELECT people FROM population WHERE dataset = ?", (dataset,)):
+            yield bytes(row[0])
+
+    def add_population(self, dataset: str, question: str, name: str, people: bytes) -> None:
+        self._db.execute(
+            "INSERT INTO population (dataset, question, name, people) SELECT ?, ?, ?, ? WHERE NOT EXISTS"
+            " (SELECT 1 FROM population WHERE dataset = ? AND people = ?)",
+            (dataset, question, name, people, dataset, people),
+        )
+
+    # letters: what is to be sent, and was
+
+    def write_letter(self, door: str, body: bytes, *, about: str, now: datetime) -> int:
+        """Put a letter into the outbox; it is sent until the hub has taken or returned it."""
+        cursor = self._db.execute(
+            "INSERT INTO letter (door, body, about, written) VALUES (?, ?, ?, ?)",
+            (door, body, about, now.isoformat()),
+        )
+        return int(cursor.lastrowid or 0)
+
+    def to_send(self) -> list[tuple[int, str, bytes, str]]:
+        """Letters not yet taken, oldest first: id, door, body, about."""
+        rows = self._db.execute(
+            "SELECT id, door, body, about FROM letter WHERE sent IS NULL AND returned IS NULL ORDER BY id"
+        )
+        return [(row[0], row[1], bytes(row[2]), row[3]) for row in rows]
+
+    def letter_about(self, about: str) -> int | None:
+        """The newest letter about something."""
+        row = self._row("SELECT max(id) FROM letter WHERE about = ?", about)
+        return None if row is None else row[0]
+
+    def mark_sent(self, letter: int, *, now: datetime) -> None:
+        self._db.execute("UPDATE letter SET sent = ? WHERE id = ?", (now.isoformat(), letter))
+
+    def mark_returned(self, letter: int, why: str) -> None:
+        self._db.execute("UPDATE letter SET returned = ? WHERE id = ?", (why, letter))
+
+    def returned(self) -> list[tuple[str, str]]:
+        """Letters that the hub refused: what about, and its words; newest first."""
+        rows = self._db.execute(
+            "SELECT about, returned FROM letter WHERE returned IS NOT NULL ORDER BY id DESC"
+        )
+        return [(row[0], row[1]) for row in rows]
+
+    def send_again(self, letter: int) -> None:
+        """The hub still asks: the same bytes go once more."""
+        self._db.execute("UPDATE letter SET sent = NULL, returned = NULL WHERE id = ?", (letter,))
+
+    def _row(self, sql: str, *values: Any) -> tuple[Any, ...] | None:
+        row: tuple[Any, ...] | None = self._db.execute(sql, values).fetchone()
+        return row
+
+
+def order(position: Position) -> tuple[int, int, int]:
+    """Positions in the order in which a run asks them."""
+    return (position.step, position.round, EXCHANGES[position.exchange])
+
+
+def _envelope(data: bytes) -> Envelope:
+    return decode(Envelope, bytes(data), where="journal")
+
+
+def _offer(row: tuple[Any, ...]) -> Offer:
+    return Offer(
+        study=row[0],
+        envelope=_envelope(row[1]),
+        seen=datetime.fromisoformat(row[2]),
+        closed=bool(row[3]),
+        fault=row[4],
+    )

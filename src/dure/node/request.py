@@ -1,0 +1,146 @@
+"""A request in plain words: what a data review board reads before it signs.
+
+Responsible for: saying who asks what, what for, how, and everything that would leave. Not responsible for: deciding
+(`decision`), showing it (`dure.cli.node`, `dure.console`).
+"""
+
+from dataclasses import dataclass, fields
+from datetime import datetime
+
+from pydantic import TypeAdapter
+
+from dure.govern.policy import judge
+from dure.study.kinds import kind_of
+from dure.study.kinds.base import Cohort
+from dure.study.spec import Study
+from dure.wire.directory import Directory
+from dure.wire.rules import Mode, Rules
+from dure.wire.sums import FieldKind
+
+MODES = {
+    Mode.TOTAL: "only the whole network's totals are shown",
+    Mode.BY_HOSPITAL: "THIS HOSPITAL'S OWN numbers are shown, after its thresholds and rounding",
+}
+FIELD_KINDS = {
+    FieldKind.COUNT: "a count",
+    FieldKind.MOMENT: "a quantity added up",
+    FieldKind.DERIVATIVE: "a derivative of a likelihood",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Leaving:
+    """What one step of a study would take out: groups of people, and the numbers about each.
+
+    Attributes:
+        rounds: the most times that it may be asked.
+        groups: the layout's cells; the number of people in each goes to the hub.
+        numbers: each field: its name, what it is, how many numbers.
+    """
+
+    step: str
+    statistic: str
+    rounds: int
+    groups: tuple[str, ...]
+    numbers: tuple[tuple[str, str, int], ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """A study in plain words.
+
+    Attributes:
+        cohorts: what the question calls them, and their names.
+        settings: the question's other fields: title, value.
+        forbidden: what the network's negative list says against it; nothing: it may be asked.
+        rules: the least that this hospital would sign.
+    """
+
+    study: str
+    title: str
+    asker: str
+    asker_name: str
+    purpose: str
+    purpose_text: str
+    kind: str
+    kind_text: str
+    mode: Mode
+    mode_text: str
+    cohorts: tuple[tuple[str, str], ...]
+    settings: tuple[tuple[str, str], ...]
+    leaving: tuple[Leaving, ...]
+    hospitals: tuple[str, ...]
+    rules: Rules
+    forbidden: tuple[str, ...]
+    closes: datetime
+    expires: datetime
+
+
+def describe(digest: str, study: Study, directory: Directory, rules: Rules) -> Request:
+    """The words for a study that was verified."""
+    question = study.question
+    kind = kind_of(question)
+    titles = _titles(kind.spec)
+    values = {field.name: getattr(question, field.name) for field in fields(question) if field.name != "kind"}
+    cohorts = [
+        (titles.get(name, name), cohort.name)
+        for name, value in values.items()
+        for cohort in (value if isinstance(value, tuple) else (value,))
+        if isinstance(cohort, Cohort)
+    ]
+    settings = [
+        (titles.get(name, name), _said(value)) for name, value in values.items() if not _holds_cohorts(value)
+    ]
+    asker = directory.member(study.asker, where="study")
+    return Request(
+        study=digest,
+        title=study.title,
+        asker=asker.id,
+        asker_name=asker.name,
+        purpose=study.purpose.value,
+        purpose_text=study.purpose_text,
+        kind=kind.name,
+        kind_text=(kind.spec.__doc__ or kind.name).strip().splitlines()[0],
+        mode=study.mode,
+        mode_text=MODES[study.mode],
+        cohorts=tuple(cohorts),
+        settings=tuple(settings),
+        leaving=_leaving(study),
+        hospitals=study.hospitals,
+        rules=rules,
+        forbidden=tuple(f"{fired.reason} ({fired.rule}: {fired.basis})" for fired in judge(study)),
+        closes=study.closes,
+        expires=study.expires,
+    )
+
+
+def _leaving(study: Study) -> tuple[Leaving, ...]:
+    found = []
+    for step in kind_of(study.question).steps(study.question):
+        layout = step.statistic.layout(step.params)
+        found.append(
+            Leaving(
+                step=step.name,
+                statistic=step.statistic.name,
+                rounds=step.statistic.rounds(step.params),
+                groups=layout.cells,
+                numbers=tuple((field.name, FIELD_KINDS[field.kind], field.size) for field in layout.fields),
+            )
+        )
+    return tuple(found)
+
+
+def _titles(spec: type) -> dict[str, str]:
+    """The titles of a spec's fields."""
+    properties = TypeAdapter(spec).json_schema().get("properties", {})
+    return {name: str(part.get("title", name)) for name, part in properties.items()}
+
+
+def _holds_cohorts(value: object) -> bool:
+    return any(isinstance(one, Cohort) for one in (value if isinstance(value, tuple) else (value,)))
+
+
+def _said(value: object) -> str:
+    if isinstance(value, tuple):
+        return ", ".join(_said(one) for one in value) or "none"
+    return str(value)

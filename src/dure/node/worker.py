@@ -1,0 +1,345 @@
+"""The worker: what a node makes of one poll's answer, as steps that can be tested one by one.
+
+Responsible for: verifying before anything is computed, the gate before anything is kept to be sent, and one transaction
+for an answer and all that follows from it. Not responsible for: the network (`hub_link`, `courier`), time between polls
+(`loop`), the checks themselves (`dure.govern.permit`, `seat`, `dure.guard.gate`).
+"""
+
+import logging
+import time
+from collections.abc import Callable
+from datetime import datetime
+from functools import partial
+from typing import TYPE_CHECKING
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from dure.node.config import NodeConfig
+from dure.node.journal import Journal
+from dure.node.trust import Trust
+from dure.wire.codec import Malformed, decode, digest, encode
+from dure.wire.directory import Directory, Untrusted
+from dure.wire.envelope import Envelope, public_text, seal
+from dure.wire.messages import (
+    Acceptance,
+    Exchange,
+    Manifest,
+    PollAnswer,
+    Refusal,
+    RunOffer,
+    StudyOffer,
+    Task,
+)
+from dure.wire.problems import Problem
+
+if TYPE_CHECKING:
+    from dure.govern.permit import Seated
+    from dure.node.answering import Computing
+
+ANSWERS = "/v1/node/answers"
+NOT_PERMITTED = "not-permitted"
+PATIENCE_SECONDS = 5.0
+"""A letter that the hub took and still asks for is sent again after this long, not at once."""
+log = logging.getLogger("dure.node")
+
+
+class Worker:
+    """One node at work.
+
+    Args:
+        computing: has answers computed and passed through the gate; made at first need, since it needs large libraries.
+        board_key: gives the board's private key for the standing yes, or None where a person signs.
+    """
+
+    def __init__(
+        self,
+        *,
+        config: NodeConfig,
+        journal: Journal,
+        node_key: Ed25519PrivateKey,
+        computing: "Callable[[], Computing]",
+        clock: Callable[[], datetime],
+        board_key: Callable[[], Ed25519PrivateKey | None] = lambda: None,
+    ) -> None:
+        self.config = config
+        self.journal = journal
+        self.node_key = node_key
+        self.computing = computing
+        self.clock = clock
+        self.board_key = board_key
+        self.trust = Trust(config, journal, public_text(node_key))
+        self._seats: dict[str, Seated] = {}
+        self._again: dict[int, float] = {}
+        self._told: set[str] = set()
+
+    def hear(self, answer: PollAnswer) -> bool:
+        """Do all that a poll's answer asks for and may ask for; whether anything new came of it.
+
+        Raises:
+            Untrusted: there is no directory to hold anything against.
+            DiskFull: the journal can't be written.
+        """
+        news = False
+        if answer.directory is not None:
+            try:
+                news = self.trust.learn(answer.directory, now=self.clock())
+                if news:
+                    log.info("directory version %d", self.trust.version)
+                    self._seats.clear()
+            except Problem as problem:
+                self._tell(f"directory refused: {problem.what}")
+        directory = self.trust.directory(now=self.clock())
+        self.trust.me(directory)
+        for offer in answer.offers:
+            news |= self._guarded("offer", partial(self.hear_offer, offer, directory))
+        runs = self._runs(answer.runs)
+        for task in answer.tasks:
+            about = f"task of run {task.run}"
+            news |= self._guarded(about, partial(self.hear_task, task, runs.get(task.run), directory))
+        if answer.closed:
+            with self.journal.writing():
+                self.journal.close_all(answer.closed)
+        return news
+
+    def hear_offer(self, offer: StudyOffer, directory: Directory) -> bool:
+        """Keep an offer for the board, and sign it if the standing yes covers it. Whether it is new."""
+        from dure.govern.permit import verify_study
+
+        study_digest = offer.study.digest
+        decision = self.journal.decision(study_digest)
+        if decision is not None:
+            self._send_again_about(decision.payload)
+            return False
+        known = self.journal.offer(study_digest)
+        study, fault = None, ""
+        try:
+            study = verify_study(offer.study, directory, now=self.clock(), where="study")
+        except Problem as problem:
+            fault = problem.what
+        if known is None or known.fault != fault or known.closed:
+            with self.journal.writing():
+                self.journal.add_offer(offer.study, fault=fault, now=self.clock())
+            log.info("request %s: %s", study_digest, fault or "waits for the board")
+        if study is None:
+            return known is None
+        from dure.node.decision import fits
+
+        rule = self.config.auto_sign
+        if rule is not None and fits(rule, study) and self._sign_by_rule(study_digest, offer.study):
+            return True
+        return known is None
+
+    def _sign_by_rule(self, study_digest: str, envelope: Envelope) -> bool:
+        from dure.node.signing import sign
+
+        key = self.board_key()
+        if key is None:
+            self._tell("the standing yes needs the board key, without a passphrase, on this machine")
+            return False
+        sign(
+            envelope,
+            self.config,
+            self.journal,
+            self.trust.directory(now=self.clock()),
+            key,
+            rules=None,
+            consent_by_hospital=True,
+            who="rule",
+            now=self.clock(),
+        )
+        log.info("request %s: signed by the standing yes", study_digest)
+        return True
+
+    def hear_task(self, task: Task, offer: RunOffer | None, directory: Directory) -> bool:
+        """Answer a task, refuse it, or leave it; whether an answer was made."""
+        given = self.journal.given(task.run)
+        for one in given:
+            if one.position == task.position:
+                if one.task == digest(encode(task)):
+                    self._send_again(one.letter)
+                else:
+                    self._tell(
+                        f"run {task.run}: another question at a position that was answered; left alone"
+                    )
+                return False
+        if task.position.exchange is Exchange.ACCEPT:
+            return self._take_seat(task, offer, directory)
+        seated = self._seated(task.run, directory)
+        if seated is None:
+            self._tell(f"run {task.run}: no seat was taken; left alone")
+            return False
+        return self._answer(seated, task)
+
+    # seats
+
+    def _take_seat(self, task: Task, offer: RunOffer | None, directory: Directory) -> bool:
+        mine = None if offer is None else self._my_permit(offer)
+        if offer is None or mine is None:
+            self._tell(f"run {task.run}: it rests on no permit of this hospital; left alone")
+            return False
+        study, permit = mine
+        try:
+            seated = self._judge_run(task, offer, study, permit, directory)
+        except Untrusted:
+            raise
+        except Problem as problem:
+            log.warning("run %s: seat refused: %s", task.run, problem.what)
+            self._refuse(task, permit.digest, NOT_PERMITTED, problem.what)
+            return True
+        acceptance = Acceptance(run=task.run, manifest=task.manifest, hospital=self.config.hospital)
+        with self.journal.writing():
+            self.journal.take_seat(
+                task.run, seated.manifest.study, permit.digest, encode(offer), now=self.clock()
+            )
+            letter = self._write(seal(acceptance, "acceptance", self.node_key), f"seat in run {task.run}")
+            self.journal.give(task, permit.digest, numbers=0, rule="", letter=letter, now=self.clock())
+        self._seats[task.run] = seated
+        log.info("run %s: seat taken for study %s", task.run, seated.manifest.study)
+        return True
+
+    def _judge_run(
+        self, task: Task, offer: RunOffer, study: Envelope, permit: Envelope, directory: Directory
+    ) -> "Seated":
+        from dure.govern.permit import NotPermitted, judge_run
+
+        seated = judge_run(offer, study, permit, directory, floor=self.config.rules, now=self.clock())
+        if (seated.manifest.run, seated.digest) != (task.run, task.manifest):
+            raise NotPermitted(
+                "The task names another manifest.", where=f"run {task.run}", mend="Nothing to do here."
+            )
+        if self.journal.runs_answered(permit.digest) - {task.run}:
+            raise NotPermitted(
+                "Numbers have left under this permit in another run.",
+                where=f"run {task.run}",
+                mend="Submit the study again.",
+            )
+        return seated
+
+    def _my_permit(self, offer: RunOffer) -> tuple[Envelope, Envelope] | None:
+        """The study and this hospital's own permit in a run, both as this node keeps them; None if it isn't ours."""
+        try:
+            manifest: Manifest = decode(Manifest, offer.manifest, where="manifest")
+        except Malformed:
+            return None
+        decision, study = self.journal.decision(manifest.study), self.journal.offer(manifest.study)
+        if decision is None or not decision.yes or study is None:
+            return None
+        if decision.payload not in {permit.digest for permit in offer.permits}:
+            return None
+        return study.envelope, decision.envelope
+
+    def _seated(self, run: str, directory: Directory) -> "Seated | None":
+        """The seat taken in a run, judged again after a restart."""
+        if run not in self._seats:
+            kept = self.journal.seat(run)
+            if kept is None:
+                return None
+            offer: RunOffer = decode(RunOffer, kept, where="journal")
+            mine = self._my_permit(offer)
+            if mine is None:
+                return None
+            from dure.govern.permit import judge_run
+
+            self._seats[run] = judge_run(offer, *mine, directory, floor=self.config.rules, now=self.clock())
+        return self._seats[run]
+
+    def _runs(self, offers: tuple[RunOffer, ...]) -> dict[str, RunOffer]:
+        runs: dict[str, RunOffer] = {}
+        for offer in offers:
+            try:
+                manifest: Manifest = decode(Manifest, offer.manifest, where="manifest")
+                runs[manifest.run] = offer
+            except Malformed as problem:
+                self._tell(f"a run's manifest is malformed: {problem.what}")
+        return runs
+
+    # answers
+
+    def _answer(self, seated: "Seated", task: Task) -> bool:
+        from dure.govern.permit import judge_task
+        from dure.guard.register import LAWFUL_STATE
+        from dure.node.seat import judge_turn
+        from dure.stats.base import BadState
+
+        permit = next(seat.permit for seat in seated.manifest.roster if seat.hospital == self.config.hospital)
+        try:
+            step = judge_task(
+                seated, task, rounds_spent=self.journal.rounds_spent(permit, besides=task), now=self.clock()
+            )
+            judge_turn(seated, task, self.journal.given(task.run), step)
+        except Problem as problem:
+            rule = LAWFUL_STATE.id if isinstance(problem, (BadState, Malformed)) else NOT_PERMITTED
+            log.warning("run %s: task refused: %s", task.run, problem.what)
+            self._refuse(task, permit, rule, problem.what)
+            return True
+        result = self.computing().answer(seated, task, step, now=self.clock())
+        if result is None:
+            return False
+        kind = "refusal" if isinstance(result.message, Refusal) else "contribution"
+        numbers = 0 if isinstance(result.message, Refusal) else len(result.message.numbers)
+        rule = result.message.rule if isinstance(result.message, Refusal) else ""
+        sealed = seal(result.message, kind, self.node_key)
+        with self.journal.writing():
+            letter = self._write(sealed, f"{kind} to run {task.run}, {_place(task)}")
+            self.journal.give(task, permit, numbers=numbers, rule=rule, letter=letter, now=self.clock())
+            result.keep(self.journal, self.clock())
+        log.info(
+            "run %s, %s: %s", task.run, _place(task), f"withheld by {rule}" if rule else f"{numbers} bytes"
+        )
+        return True
+
+    def _refuse(self, task: Task, permit: str, rule: str, reason: str) -> None:
+        refusal = Refusal(
+            run=task.run,
+            manifest=task.manifest,
+            hospital=self.config.hospital,
+            position=task.position,
+            rule=rule,
+            reason=reason,
+        )
+        with self.journal.writing():
+            letter = self._write(
+                seal(refusal, "refusal", self.node_key), f"refusal to run {task.run}, {_place(task)}"
+            )
+            self.journal.give(task, permit, numbers=0, rule=rule, letter=letter, now=self.clock())
+
+    def _write(self, sealed: Envelope, about: str) -> int:
+        return self.journal.write_letter(ANSWERS, encode(sealed), about=about, now=self.clock())
+
+    # repeats
+
+    def _send_again(self, letter: int) -> None:
+        """The hub asks for what it was sent: the same bytes, but not in a hurry."""
+        now = time.monotonic()
+        if now - self._again.get(letter, float("-inf")) < PATIENCE_SECONDS:
+            return
+        self._again[letter] = now
+        with self.journal.writing():
+            self.journal.send_again(letter)
+
+    def _send_again_about(self, payload: str) -> None:
+        letter = self.journal.letter_about(f"decision {payload}")
+        if letter is not None:
+            self._send_again(letter)
+
+    def _guarded(self, about: str, step: Callable[[], bool]) -> bool:
+        """One step, whose Problem stops no other."""
+        try:
+            return step()
+        except Untrusted as problem:
+            self._tell(f"{about} waits: {problem.what}")
+        except Problem as problem:
+            if problem.slug == "disk-full":
+                raise
+            self._tell(f"{about} refused: {problem.what}")
+        return False
+
+    def _tell(self, line: str) -> None:
+        """A warning, once."""
+        if line not in self._told:
+            self._told.add(line)
+            log.warning("%s", line)
+
+
+def _place(task: Task) -> str:
+    return f"step {task.position.step} round {task.position.round} {task.position.exchange.value}"
