@@ -216,6 +216,7 @@ class _Referee:
                 each[0].id,
                 each[1],
                 each[0].op_start,
+                each[0].op_end,
             )
         )
         seen_of: Counter[int] = Counter()

@@ -146,7 +146,7 @@ class Primary(Relation):
     """The events that may enter a cohort: observed for long enough before and after. Shape: index.
 
     Event ids are numbers within the person, ordered by sort date (descending for the last), source event id, position of the
-    criterion, start of the observation period; so ties are always broken the same way.
+    criterion, start and end of the observation period; so ties are always broken the same way.
     """
 
     criteria: tuple[AnyEvents, ...]

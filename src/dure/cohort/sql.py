@@ -170,6 +170,7 @@ class _Compiler:
             p.ordered(p.column("event_id", "e")),
             *([p.ordered(p.column("criterion", "e"))] if several else []),
             p.ordered(p.column("observation_period_start_date", "o")),
+            p.ordered(p.column("observation_period_end_date", "o")),
         ]
         number = p.over(exp.RowNumber(), partition=[p.column("person_id", "e")], order=order)
         what = [
