@@ -29,12 +29,20 @@ def to_ring(values: NDArray[np.float64] | NDArray[np.int64], scale: int) -> Lane
         low = values.astype(np.int64).view(np.uint64)
         high = np.where(values < 0, np.uint64(0xFFFFFFFFFFFFFFFF), np.uint64(0))
         return np.stack([low, high], axis=1)
-    scaled = np.rint(np.ldexp(values.astype(np.float64), scale))
+    with np.errstate(over="ignore"):
+        scaled = np.rint(np.ldexp(values.astype(np.float64), scale))
     if not np.all(np.abs(scaled) < LARGEST):
         raise OverflowError("a value is not finite or too large for the ring")
-    high_part = np.floor(scaled / TWO_64)
-    low = (scaled - high_part * TWO_64).astype(np.uint64)
-    return np.stack([low, high_part.astype(np.int64).view(np.uint64)], axis=1)
+    magnitude = np.abs(scaled)
+    high = np.floor(magnitude / TWO_64)
+    lanes = np.stack([(magnitude - high * TWO_64).astype(np.uint64), high.astype(np.uint64)], axis=1)
+    return np.where((scaled < 0)[:, None], _negated(lanes), lanes)
+
+
+def _negated(lanes: Lanes) -> Lanes:
+    one = np.zeros_like(lanes)
+    one[:, 0] = 1
+    return add(~lanes, one)
 
 
 def add(left: Lanes, right: Lanes) -> Lanes:
@@ -45,11 +53,19 @@ def add(left: Lanes, right: Lanes) -> Lanes:
 
 
 def from_ring(lanes: Lanes, scale: int) -> NDArray[np.float64]:
-    """Signed numbers from the ring, rounded once to double. Shape (n,)."""
-    low, high = lanes[:, 0], lanes[:, 1].view(np.int64)
-    small = high == (low.view(np.int64) >> 63)
-    wide = high.astype(np.float64) * TWO_64 + low.astype(np.float64)
-    return np.ldexp(np.where(small, low.view(np.int64).astype(np.float64), wide), -scale)
+    """Signed numbers from the ring, rounded once to double, half to even. Shape (n,)."""
+    negative = lanes[:, 1].view(np.int64) < 0
+    magnitude = np.where(negative[:, None], _negated(lanes), lanes)
+    low, high = magnitude[:, 0], magnitude[:, 1]
+    # The top 64 bits, the lowest of which also says whether any bit below it is set: one rounding, and the right one.
+    shift = np.frexp(high.astype(np.float64))[1].astype(np.uint64)
+    apart = (shift > 0) & (shift < 64)
+    kept = np.where(apart, shift, np.uint64(1))
+    top = (high << (np.uint64(64) - kept)) | (low >> kept)
+    top |= (low & ((np.uint64(1) << kept) - np.uint64(1)) != 0).astype(np.uint64)
+    top = np.where(apart, top, np.where(shift > 0, high | (low != 0).astype(np.uint64), low))
+    number = np.ldexp(top.astype(np.float64), shift.astype(np.int64) - scale)
+    return np.where(negative, -number, number)
 
 
 def integers(lanes: Lanes) -> NDArray[np.int64]:
