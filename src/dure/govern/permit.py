@@ -42,7 +42,7 @@ def verify_study(envelope: Envelope, directory: Directory, *, now: datetime, whe
             f"{asker.id} is no asker.", where=where, mend="Ask the root to list an asker's key for it."
         )
     study = open_sealed(Study, envelope, "study", asker.asker_key, where=where)
-    if not study.created - CLOCK_SKEW <= now < study.expires:
+    if not study.created <= now + CLOCK_SKEW or now >= study.expires:
         raise NotPermitted(
             f"The study holds from {study.created:%Y-%m-%d %H:%M} to {study.expires:%Y-%m-%d %H:%M} UTC.",
             where=where,
@@ -69,7 +69,7 @@ def verify_permit(envelope: Envelope, directory: Directory, *, now: datetime, wh
             where=where,
             mend="Its board signs again.",
         )
-    if not permit.issued - CLOCK_SKEW <= now < permit.expires:
+    if not permit.issued <= now + CLOCK_SKEW or now >= permit.expires:
         raise NotPermitted(
             f"The permit of {hospital.id} ended {permit.expires:%Y-%m-%d %H:%M} UTC.",
             where=where,

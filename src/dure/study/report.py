@@ -1,10 +1,9 @@
 """The report: what the asker gets, as data. Not responsible for: drawing it (`dure.look`), computing it (`kinds`)."""
 
-from datetime import datetime
 from enum import StrEnum
 from typing import Literal
 
-from dure.wire.codec import message
+from dure.wire.codec import Moment, message
 from dure.wire.rules import Mode, Rules
 
 Value = str | int | float | None
@@ -88,4 +87,4 @@ class Report:
     study: str
     manifest: str
     software: str
-    finished: datetime
+    finished: Moment

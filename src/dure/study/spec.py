@@ -3,14 +3,13 @@
 Responsible for: the message and its check. Not responsible for: the kinds (`kinds`), reading YAML (`dure.client`).
 """
 
-from datetime import datetime
 from enum import StrEnum
 from typing import Annotated
 
 from pydantic import Field
 
 from dure.study.kinds import Question, kind_of
-from dure.wire.codec import message
+from dure.wire.codec import Moment, message
 from dure.wire.problems import Problem
 from dure.wire.rules import Mode
 
@@ -53,9 +52,9 @@ class Study:
     mode: Mode
     question: Question
     hospitals: tuple[str, ...]
-    created: datetime
-    closes: datetime
-    expires: datetime
+    created: Moment
+    closes: Moment
+    expires: Moment
     nonce: str
 
     def check(self) -> None:

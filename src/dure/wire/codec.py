@@ -6,16 +6,19 @@ Not responsible for: signatures (`envelope`), content ids (`digest`) of things t
 
 import hashlib
 import json
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NoReturn, TypeVar, dataclass_transform
 
-from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic import AwareDatetime, ConfigDict, TypeAdapter, ValidationError
 
 from dure.wire.problems import Problem
 
 T = TypeVar("T")
 MAX_DEPTH = 64
+Moment = AwareDatetime
+"""A time with its offset from UTC. One without would be another moment on every machine, and can't be compared."""
 STRICT = ConfigDict(
     extra="forbid",
     strict=True,
@@ -93,8 +96,12 @@ def load(data: bytes, *, where: str) -> Any:
             f"{token} is not a number in JSON.", where=where, mend="Send a finite number or null."
         )
 
+    def finite(text: str) -> float:
+        number = float(text)
+        return number if math.isfinite(number) else refuse(text)
+
     try:
-        value = json.loads(data, object_pairs_hook=unique, parse_constant=refuse)
+        value = json.loads(data.decode(), object_pairs_hook=unique, parse_constant=refuse, parse_float=finite)
     except RecursionError:
         raise _too_deep(where) from None
     except (ValueError, UnicodeDecodeError) as error:

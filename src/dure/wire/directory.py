@@ -7,7 +7,7 @@ how the root decides whom to admit (it compares fingerprints with people, out of
 from datetime import datetime
 from enum import StrEnum
 
-from dure.wire.codec import message
+from dure.wire.codec import Moment, message
 from dure.wire.envelope import Envelope, open_sealed
 from dure.wire.problems import Problem
 
@@ -55,8 +55,8 @@ class Directory:
     """All members at one time. `version` grows by one with each signing; after `expires` it vouches for nothing."""
 
     version: int
-    issued: datetime
-    expires: datetime
+    issued: Moment
+    expires: Moment
     members: tuple[Member, ...]
 
     def member(self, name: str, *, where: str) -> Member:

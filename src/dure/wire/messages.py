@@ -4,13 +4,13 @@ Responsible for: the fields and their meaning. Not responsible for: signatures (
 (`dure.study.protocol`, `dure.govern.permit`).
 """
 
-from datetime import date, datetime
+from datetime import date
 from enum import StrEnum
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dure.wire.codec import Malformed, message
+from dure.wire.codec import Malformed, Moment, message
 from dure.wire.envelope import Envelope
 from dure.wire.rules import Mode, Rules
 
@@ -47,7 +47,7 @@ class DatasetDeclaration:
     people_about: int
     first_date: date
     last_date: date
-    declared: datetime
+    declared: Moment
 
 
 @message
@@ -60,7 +60,7 @@ class Enrolment:
     board_key: str
     node_key: str
     declaration: Envelope
-    created: datetime
+    created: Moment
 
 
 @message
@@ -85,8 +85,8 @@ class Permit:
     mode: Mode
     rules: Rules
     rounds: int
-    issued: datetime
-    expires: datetime
+    issued: Moment
+    expires: Moment
 
 
 @message
@@ -96,7 +96,7 @@ class Decline:
     study: str
     hospital: str
     reason: str
-    issued: datetime
+    issued: Moment
 
 
 @message
@@ -123,8 +123,8 @@ class Manifest:
     roster: tuple[Seat, ...]
     rules: Rules
     layouts: tuple[str, ...]
-    created: datetime
-    expires: datetime
+    created: Moment
+    expires: Moment
 
 
 @message
@@ -166,7 +166,7 @@ class StudyOffer:
     """A study put before a hospital's board, in the asker's own envelope."""
 
     study: Envelope
-    asked: datetime
+    asked: Moment
 
 
 @message
@@ -224,7 +224,7 @@ class Poll:
     epoch: int
     dataset_version: str
     directory_version: int
-    sent: datetime
+    sent: Moment
     wait_seconds: int
     nonce: str
 
@@ -233,7 +233,7 @@ class Poll:
 class PollAnswer:
     """All that waits for a hospital: idempotent, the same again until it is answered."""
 
-    now: datetime
+    now: Moment
     directory: Envelope | None
     offers: tuple[StudyOffer, ...]
     runs: tuple[RunOffer, ...]

@@ -8,7 +8,7 @@ from enum import StrEnum
 
 from dure.study.kinds import kind_of
 from dure.study.spec import Study
-from dure.wire.codec import digest, encode, message
+from dure.wire.codec import Moment, digest, encode, message
 from dure.wire.messages import Acceptance, Contribution, Exchange, Manifest, Permit, Refusal, Seat
 from dure.wire.rules import Mode, Rules, strictest
 
@@ -97,7 +97,7 @@ class Run:
     step: int
     strands: tuple[Strand, ...]
     outcomes: tuple[Outcome, ...]
-    deadline: datetime
+    deadline: Moment
     patience_seconds: int
 
 
