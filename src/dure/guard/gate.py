@@ -36,7 +36,7 @@ class Release:
         layout: digest of the layout.
         numbers: ring bytes, as `dure.wire.messages.Contribution.numbers`.
         shown: bitmap of the cells shown, in `by_hospital`.
-        populations: names of the populations whose numbers are shown, in `by_hospital`: those to remember.
+        populations: names of the populations of which numbers are shown, in `by_hospital`: those to remember.
     """
 
     layout: str
@@ -89,7 +89,8 @@ def release_hospital(
     is_open = open_cells(layout, answer.support, rules.least_people)
     if not (is_open & (answer.support > 0)).any():
         return Withheld(rule=LEAST_PEOPLE, reason="No cell rests on enough people at this hospital.")
-    shown = [name for name in answer.populations if is_open[layout.cells.index(name)]]
+    spoken_of = _spoken_of(layout, is_open)
+    shown = [name for name in answer.populations if spoken_of[layout.cells.index(name)]]
     if not rules.off:
         known = list(past)
         if any(small_difference(answer.populations[name], known, rules.least_people) for name in shown):
@@ -155,6 +156,17 @@ def _fault(layout: Layout, answer: Answer) -> Withheld | None:
         if field.kind is FieldKind.COUNT and (values < 0).any():
             return Withheld(rule=BOUNDS, reason=f"The field {field.name} counts below zero.")
     return None
+
+
+def _spoken_of(layout: Layout, is_open: Mask) -> Mask:
+    """The cells that are shown, or some part of which is: a hidden whole with a shown part is no secret population."""
+    spoken_of = is_open.copy()
+    while True:
+        before = spoken_of.copy()
+        for relation in layout.relations:
+            spoken_of[relation.whole] |= spoken_of[list(relation.parts)].any()
+        if (spoken_of == before).all():
+            return spoken_of
 
 
 def _hide(sums: Sums, is_open: Mask) -> Sums:

@@ -6,8 +6,6 @@ layout's relations: margins, funnels, complements. Not responsible for: differen
 A cell is small when it rests on 1 to k-1 people. Zero is shown: nobody is behind it.
 """
 
-from collections.abc import Iterable
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -20,8 +18,11 @@ def open_cells(layout: Layout, support: Support, k: int) -> Mask:
     """The cells that may be shown. Shape (len(layout.cells),).
 
     Two things hold for the result. In each relation whose whole is shown, what is left after subtracting the shown
-    parts is nobody, or a group that holds no small cell, or at least two cells with k people. And no small cell is
-    determined by all relations together, taken as linear equations.
+    parts is nobody, or a group that holds no small cell, or at least two cells with k people. And nobody who knows all
+    shown cells, all relations and how many people are in two parts of one can tell of any small cell that it is below
+    k: so no small cell, and no sum that holds one, comes out by any arithmetic.
+
+    Hiding more never opens what was closed, so each small cell is made safe once.
 
     Args:
         support: people behind each cell, complements included. Shape (len(layout.cells),).
@@ -29,20 +30,20 @@ def open_cells(layout: Layout, support: Support, k: int) -> Mask:
     small = (support > 0) & (support < k)
     shown = np.zeros(len(layout.cells), dtype=np.bool_)
     shown[layout.rests_on] = True
+    can_be_shown = shown.copy()
     shown &= ~small
-    while True:
-        next_hidden = _leaking_relation(layout.relations, support, small, shown, k)
-        if next_hidden is None:
-            next_hidden = _determined_cell(layout.relations, support, small, shown)
-        if next_hidden is None:
-            return shown
+    while (next_hidden := _leaking_relation(layout.relations, support, small, shown, k)) is not None:
         shown[next_hidden] = False
+    for cell in np.flatnonzero(small):
+        while (next_hidden := _exposing_cell(layout, support, can_be_shown, shown, int(cell), k)) is not None:
+            shown[next_hidden] = False
+    return shown
 
 
 def _leaking_relation(
     relations: tuple[Relation, ...], support: Support, small: Mask, shown: Mask, k: int
 ) -> int | None:
-    """A cell to hide because some relation gives a small group away; None if none does."""
+    """A cell to hide because some relation by itself gives a small group away; None if none does."""
     for relation in relations:
         if not shown[relation.whole]:
             continue
@@ -50,12 +51,12 @@ def _leaking_relation(
         left = parts[~shown[parts]]
         if not small[left].any():
             continue
-        people = support[left]
-        group = int(people.sum()) if relation.disjoint else int(people.max())
+        people = int(support[relation.whole] - support[parts[shown[parts]]].sum())
+        # Where parts overlap, that is the least that the group can be; its largest cell is another such bound.
+        group = people if relation.disjoint else max(people, int(support[left].max()))
         if len(left) > 1 and group >= k:
             continue
-        missing = k - group if relation.disjoint else k
-        return _partner(parts[shown[parts]], support, missing, otherwise=relation.whole)
+        return _partner(parts[shown[parts]], support, k - max(people, 0), otherwise=relation.whole)
     return None
 
 
@@ -70,57 +71,63 @@ def _partner(candidates: NDArray[np.int64], support: Support, missing: int, *, o
     return int(populated[np.argmax(support[populated])])
 
 
-def _determined_cell(
-    relations: tuple[Relation, ...], support: Support, small: Mask, shown: Mask
+def _exposing_cell(
+    layout: Layout, support: Support, can_be_shown: Mask, shown: Mask, cell: int, k: int
 ) -> int | None:
-    """A cell to hide because the relations together determine a small one; None if they don't."""
-    for component in _components(relations, shown):
-        unknown = np.array(
-            sorted({cell for relation in component for cell in _cells(relation) if not shown[cell]})
-        )
-        if not small[unknown].any():
-            continue
-        column = {int(cell): index for index, cell in enumerate(unknown)}
-        equations = np.zeros((len(component), len(unknown)))
-        for row, relation in enumerate(component):
-            for cell in relation.parts:
-                if cell in column:
-                    equations[row, column[cell]] = 1
-            if relation.whole in column:
-                equations[row, column[relation.whole]] = -1
-        _, values, basis = np.linalg.svd(equations)
-        free = basis[int((values > 1e-9).sum()) :]
-        determined = unknown[~(np.abs(free) > 1e-9).any(axis=0)]
-        if small[determined].any():
-            around = np.array(
-                sorted({cell for relation in component for cell in _cells(relation) if shown[cell]})
-            )
-            populated = around[support[around] > 0]
-            candidates = populated if len(populated) else around
-            if len(candidates):
-                return int(candidates[np.argmin(support[candidates])])
-    return None
+    """A shown cell by which the small `cell` is known to be below k; None if it isn't known, or nothing is shown.
+
+    The largest value that fits everything shown is a linear programme; its shadow prices say which shown cells bound it.
+    """
+    from scipy.optimize import linprog
+
+    relations = _around(layout.relations, shown, cell)
+    cells = np.array(sorted({other for relation in relations for other in _cells(relation)}), dtype=np.int64)
+    if not shown[cells].any():
+        return None
+    column = {int(other): index for index, other in enumerate(cells)}
+    equations = np.zeros((len(relations), len(cells)))
+    for row, relation in enumerate(relations):
+        equations[row, [column[part] for part in relation.parts]] = 1
+        equations[row, column[relation.whole]] = -1
+    people, fixed = support[cells], shown[cells]
+    # What could be shown and isn't is known to hold somebody, since zero is shown.
+    least = np.where(fixed, people, can_be_shown[cells])
+    most = np.where(fixed, people, np.inf)
+    goal = column[cell]
+    most[goal] = k
+    solved = linprog(
+        -np.eye(len(cells))[goal],
+        A_eq=equations,
+        b_eq=equations @ people,
+        bounds=np.stack([least, most], axis=1),
+        method="highs",
+    )
+    missing = k + solved.fun
+    if missing < 0.5:
+        return None
+    price = solved.lower.marginals + solved.upper.marginals
+    candidates = fixed & (people > 0)
+    bounding = candidates & (np.abs(price) > 1e-9)
+    if bounding.any():
+        candidates = bounding
+    enough = candidates & ((price < 0) | (people > missing))
+    if enough.any():
+        return int(cells[enough][np.argmin(people[enough])])
+    return int(cells[candidates][np.argmax(people[candidates])]) if candidates.any() else None
+
+
+def _around(relations: tuple[Relation, ...], shown: Mask, cell: int) -> list[Relation]:
+    """The relations that bear on a hidden cell: its own, and those of every hidden cell in one of them."""
+    reached, waiting, near = {cell}, {cell}, []
+    rest = list(relations)
+    while waiting:
+        touched = [relation for relation in rest if waiting.intersection(_cells(relation))]
+        rest = [relation for relation in rest if not waiting.intersection(_cells(relation))]
+        near += touched
+        hidden = {int(c) for relation in touched for c in _cells(relation) if not shown[c]}
+        waiting, reached = hidden - reached, reached | hidden
+    return near
 
 
 def _cells(relation: Relation) -> tuple[int, ...]:
     return (relation.whole, *relation.parts)
-
-
-def _components(relations: tuple[Relation, ...], shown: Mask) -> Iterable[list[Relation]]:
-    """The relations in groups that share no hidden cell: each group's equations can be solved by themselves."""
-    parent: dict[int, int] = {}
-
-    def root(cell: int) -> int:
-        while parent.setdefault(cell, cell) != cell:
-            cell = parent[cell]
-        return cell
-
-    hidden = [[cell for cell in _cells(relation) if not shown[cell]] for relation in relations]
-    for cells in hidden:
-        for cell in cells[1:]:
-            parent[root(cell)] = root(cells[0])
-    groups: dict[int, list[Relation]] = {}
-    for relation, cells in zip(relations, hidden, strict=True):
-        if cells:
-            groups.setdefault(root(cells[0]), []).append(relation)
-    return groups.values()
