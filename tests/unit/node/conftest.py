@@ -162,7 +162,7 @@ class Hub:
     def poll_answer(self, poll: Poll | None = None) -> PollAnswer:
         offers, runs, tasks = (), (), ()
         me = self.network.config.hospital
-        if self.study is not None and self.run is None and me not in self.permits:
+        if self.study is not None and self.run is None and me not in self.permits and not self.declined:
             offers = (StudyOffer(study=self.study, asked=NOW),)
         if self.run is not None:
             task = pending(self.run, me)
