@@ -20,7 +20,7 @@ from dure.node import keys
 from dure.node.courier import CLOCK_SKEW, deliver
 from dure.node.hub_link import HubLink
 from dure.node.journal import DATASET
-from dure.node.place import Place
+from dure.node.place import SPILL, Place
 from dure.node.problems import HubRefused, HubUnreachable
 from dure.node.worker import Worker
 from dure.node.workshop import Workshop
@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
 SHORTEST, LONGEST = 0.5, 60.0
 IDLE_SHORTEST, IDLE_LONGEST = 0.05, 2.0
+HELD_SECONDS = 1.0
+"""A poll that brought nothing new sooner than this was not held by the hub: the node waits by itself."""
 log = logging.getLogger("dure.node")
 
 
@@ -121,13 +123,15 @@ class Node:
             Backoff(shortest=IDLE_SHORTEST, longest=IDLE_LONGEST),
         )
         while True:
+            began = time.monotonic()
             try:
                 news = self.turn(wait_seconds=self.place.config.wait_seconds)
                 trouble.reset()
                 if news:
                     idle.reset()
-                else:
-                    self._rest()
+                    continue
+                self._rest()
+                if time.monotonic() - began < HELD_SECONDS:
                     time.sleep(idle.wait())
             except (HubUnreachable, HubRefused, Untrusted) as problem:
                 self.say(self._waits_for(problem))

@@ -14,7 +14,7 @@ from dure.node.config import NodeConfig, read
 from dure.node.journal import Journal
 from dure.node.problems import NodeBusy
 
-NODE_KEY, BOARD_KEY, LOCK = "node.key", "board.key", "running"
+NODE_KEY, BOARD_KEY, LOCK, SPILL = "node.key", "board.key", "running", "spill"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,10 +6,12 @@ the calculator by a pipe of their own.
 """
 
 import os
+import shutil
 import subprocess
 import sys
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -64,10 +66,15 @@ class Job:
 
 
 class Workshop:
-    """The extractor and the calculator, living and dying together."""
+    """The extractor and the calculator, living and dying together.
 
-    def __init__(self, *, cdm: str, memory: str, work_seconds: float) -> None:
+    Args:
+        spill: a folder for what the database can't hold in memory: private, emptied at every start and stop.
+    """
+
+    def __init__(self, *, cdm: str, memory: str, work_seconds: float, spill: Path) -> None:
         self.cdm = cdm
+        self.spill = spill
         self.memory = memory
         self.work_seconds = work_seconds
         self.last_used = time.monotonic()
@@ -114,18 +121,22 @@ class Workshop:
                 stream.close()
         self._extractor = self._calculator = None
         self._held = ()
+        shutil.rmtree(self.spill, ignore_errors=True)
 
     def _start(self) -> None:
         alive = [p is not None and p.poll() is None for p in (self._extractor, self._calculator)]
         if all(alive):
             return
         self.stop()
+        self.spill.mkdir(mode=0o700)
         taking, putting = os.pipe()
         try:
             most = str(memory_bytes(self.memory) + LIBRARIES)
             cpu = str(int(self.work_seconds) * 24)
-            self._extractor = _run("extractor", self.cdm, self.memory, str(putting), keep=putting)
-            self._calculator = _run("calculator", most, cpu, str(taking), keep=taking)
+            self._extractor = _run(
+                "extractor", self.cdm, self.memory, str(putting), keep=putting, spill=self.spill
+            )
+            self._calculator = _run("calculator", most, cpu, str(taking), keep=taking, spill=self.spill)
         finally:
             os.close(taking)
             os.close(putting)
@@ -183,8 +194,8 @@ def _read(job: Job, populations: tuple[str, ...], blobs: list[bytes]) -> "Answer
         raise channel.Closed("arrays that aren't the layout's") from error
 
 
-def _run(module: str, *arguments: str, keep: int) -> subprocess.Popen[bytes]:
-    """Start one of them: no environment, no other descriptor, no words on standard error (they could quote a value)."""
+def _run(module: str, *arguments: str, keep: int, spill: Path) -> subprocess.Popen[bytes]:
+    """Start one of them: an environment of our own, no other descriptor, no words on standard error (they could quote a value)."""
     return subprocess.Popen(  # noqa: S603 - our own interpreter and modules
         [sys.executable, "-I", "-m", f"dure.node.{module}", *arguments],
         stdin=subprocess.PIPE,
@@ -192,7 +203,7 @@ def _run(module: str, *arguments: str, keep: int) -> subprocess.Popen[bytes]:
         stderr=subprocess.DEVNULL,
         bufsize=0,
         pass_fds=(keep,),
-        env=QUIET,
+        env={**QUIET, "TMPDIR": str(spill.absolute())},
         cwd="/",
     )
 

@@ -59,9 +59,9 @@ def shared_cohort():
 
 
 @pytest.fixture
-def workshop(cdm):
+def workshop(cdm, tmp_path):
     path, _ = cdm
-    made = Workshop(cdm=str(path), memory="1GB", work_seconds=60)
+    made = Workshop(cdm=str(path), memory="1GB", work_seconds=60, spill=tmp_path / "spill")
     yield made
     made.stop()
 
@@ -93,6 +93,7 @@ def test_both_processes_start_at_first_need_and_stay(workshop, job):
     assert len(processes) == 2
     workshop.stop()
     assert not any(psutil.pid_exists(process) for process in processes)
+    assert not workshop.spill.exists()
 
 
 @pytest.mark.parametrize("which", [0, 1])
@@ -130,7 +131,9 @@ def test_another_dataset_version_is_not_read(workshop, job):
 
 
 def test_a_missing_database_is_a_trouble_with_its_name(cdm, job, tmp_path):
-    workshop = Workshop(cdm=str(tmp_path / "gone.duckdb"), memory="1GB", work_seconds=60)
+    workshop = Workshop(
+        cdm=str(tmp_path / "gone.duckdb"), memory="1GB", work_seconds=60, spill=tmp_path / "spill"
+    )
     try:
         trouble = workshop.answer(job)
         assert isinstance(trouble, Trouble)
@@ -250,9 +253,9 @@ def resource_limit(process: int, name: str) -> str:
 
 
 @ON_LINUX
-def test_too_little_memory_is_a_trouble_and_no_hang(cdm, job):
+def test_too_little_memory_is_a_trouble_and_no_hang(cdm, job, tmp_path):
     path, _ = cdm
-    workshop = Workshop(cdm=str(path), memory="1KB", work_seconds=60)
+    workshop = Workshop(cdm=str(path), memory="1KB", work_seconds=60, spill=tmp_path / "spill")
     import dure.node.workshop as module
 
     before = module.LIBRARIES
@@ -266,15 +269,17 @@ def test_too_little_memory_is_a_trouble_and_no_hang(cdm, job):
 
 
 @ON_LINUX
-def test_both_processes_end_with_the_node(cdm):
+def test_both_processes_end_with_the_node(cdm, tmp_path):
     """Killed without a word, the node leaves nothing behind that reads records."""
     path, _ = cdm
     code = (
-        "import sys, time\nfrom dure.node.workshop import Workshop\n"
-        "w = Workshop(cdm=sys.argv[1], memory='1GB', work_seconds=60)\nw._start()\n"
+        "import sys, time\nfrom pathlib import Path\nfrom dure.node.workshop import Workshop\n"
+        "w = Workshop(cdm=sys.argv[1], memory='1GB', work_seconds=60, spill=Path(sys.argv[2]))\nw._start()\n"
         "print(*w.processes, flush=True)\ntime.sleep(60)\n"
     )
-    parent = subprocess.Popen([sys.executable, "-c", code, str(path)], stdout=subprocess.PIPE, text=True)
+    parent = subprocess.Popen(
+        [sys.executable, "-c", code, str(path), str(tmp_path / "spill")], stdout=subprocess.PIPE, text=True
+    )
     children = [int(number) for number in parent.stdout.readline().split()]
     parent.kill()
     parent.wait()
