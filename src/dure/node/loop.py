@@ -72,7 +72,10 @@ class Node:
         self.clock = clock
         self.node_key = keys.read(place.node_key)
         self.workshop = Workshop(
-            cdm=config.cdm, memory=config.memory, work_seconds=config.work_minutes * 60.0
+            cdm=config.cdm,
+            memory=config.memory,
+            work_seconds=config.work_minutes * 60.0,
+            spill=place.folder / SPILL,
         )
         self._computing: Computing | None = None
         self.worker = Worker(
