@@ -19,6 +19,7 @@ from dure.client.problems import NoReport, NoSignIn
 from dure.client.result import Result
 from dure.client.study_file import StudyFile
 from dure.client.transport import Transport
+from dure.market.catalogue import Listing
 from dure.study.report import Report
 from dure.study.spec import Study
 from dure.wire.codec import decode, encode
@@ -179,9 +180,9 @@ class Client:
             mend="Tell the root the fingerprint and ask to be listed.",
         )
 
-    def hospitals(self) -> list[dict[str, Any]]:
-        """The catalogue: hospitals and what their boards declare."""
-        found: list[dict[str, Any]] = json.loads(self._transport.get("/v1/hospitals"))
+    def hospitals(self) -> tuple[Listing, ...]:
+        """The catalogue: hospitals and what their boards declare, as the hub tells it."""
+        found: tuple[Listing, ...] = self._get(tuple[Listing, ...], "/v1/hospitals")
         return found
 
     def _asker_key(self) -> Ed25519PrivateKey:
