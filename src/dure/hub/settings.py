@@ -3,6 +3,7 @@
 Responsible for: names, defaults, clear errors. Not responsible for: what they do.
 """
 
+import json
 import os
 import tomllib
 from collections.abc import Mapping
@@ -69,9 +70,9 @@ def load(folder: Path, environment: Mapping[str, str] = os.environ) -> Settings:
         ) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
         raise BadSettings(str(error), where=str(path), mend="Mend the file: it is TOML, in UTF-8.") from None
-    told.setdefault("database", f"sqlite:///{(folder / 'hub.sqlite').resolve()}")
+    told.setdefault("database", default_database(folder))
     try:
-        settings = TypeAdapter(Settings).validate_python(told)
+        settings = TypeAdapter(Settings).validate_json(json.dumps(told, default=str))
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         raise BadSettings(
@@ -86,18 +87,33 @@ def load(folder: Path, environment: Mapping[str, str] = os.environ) -> Settings:
     return settings
 
 
-def write(folder: Path, *, database: str | None, root_key: str | None) -> Path:
-    """A new folder with its `hub.toml`, readable by its owner only.
+def default_database(folder: Path) -> str:
+    """The SQLite file in a hub's folder, as a URL."""
+    return f"sqlite:///{(folder / 'hub.sqlite').resolve()}"
+
+
+def prepare(folder: Path) -> None:
+    """Make the folder of a new hub, for its owner only.
 
     Raises:
-        BadSettings: there is a hub already.
+        BadSettings: there is a hub already, or the folder can't be made.
     """
     path = folder / FILE
     if path.exists():
         raise BadSettings(
             "A hub is here already.", where=str(path), mend="Choose another folder, or edit this file."
         )
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise BadSettings(
+            f"The folder cannot be made: {error.strerror}.", where=str(folder), mend="Choose another."
+        ) from None
+
+
+def write(folder: Path, *, database: str | None, root_key: str | None) -> Path:
+    """Write a new hub's `hub.toml`, readable by its owner only."""
+    path = folder / FILE
     told = {"database": database, "root_key": root_key}
     lines = [f"{name} = {_quoted(value)}\n" for name, value in told.items() if value is not None]
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
