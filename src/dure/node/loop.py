@@ -107,16 +107,10 @@ class Node:
             trust.learn(self.link.directory(), now=now)
             me = trust.me(trust.directory(now=now))
         sent = deliver(self.place.journal, self.link, clock=self.clock)
+        self.say(self._waits())
         answer = self.link.poll(self._poll(me.epoch, wait_seconds), wait_seconds=wait_seconds)
         news = self.worker.hear(answer)
         sent += deliver(self.place.journal, self.link, clock=self.clock)
-        undecided = sum(
-            not offer.closed and self.place.journal.decision(offer.study) is None
-            for offer in self.place.journal.offers()
-        )
-        self.say(
-            f"waits for {f'the board to decide on {undecided} requests, and for ' * bool(undecided)}work"
-        )
         return news or sent > 0
 
     def run(self) -> None:
@@ -154,6 +148,11 @@ class Node:
         if line != self._said:
             self._said = line
             log.info("%s", line)
+
+    def _waits(self) -> str:
+        journal = self.place.journal
+        undecided = sum(not one.closed and journal.decision(one.study) is None for one in journal.offers())
+        return f"waits for {f'the board to decide (requests: {undecided}), and for ' * bool(undecided)}work"
 
     def _waits_for(self, problem: Problem) -> str:
         if isinstance(problem, HubRefused) and problem.told == CLOCK_SKEW:
