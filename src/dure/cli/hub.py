@@ -17,7 +17,7 @@ from dure.hub.actions import status as status_actions
 from dure.hub.actions.accounts import UserRole
 from dure.wire.codec import decode
 
-FACTORY = "dure.hub.app", "create_app"
+FACTORY = "dure.portal.app", "create"
 """What `serve` serves: a module and a function from settings to an application."""
 
 app = typer.Typer(no_args_is_help=True, help="The relay between askers and hospitals.")

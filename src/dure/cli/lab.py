@@ -9,7 +9,7 @@ from rich.console import Console
 
 from dure.client import study_file
 from dure.client.html import html_report
-from dure.client.terminal import show
+from dure.client.terminal import show_report
 from dure.engines import open_engine
 from dure.lab.run import Site, run
 from dure.wire.messages import Provenance
@@ -47,6 +47,6 @@ def lab(
     finally:
         for engine in engines.values():
             engine.close()
-    show(report, console)
+    show_report(report, console)
     if html is not None:
         html.write_text(html_report(report), encoding="utf-8")

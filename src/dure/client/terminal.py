@@ -125,16 +125,19 @@ def show_report(report: Report, console: Console, *, language: str = "en") -> No
         line.append(f"  {part.why}" if part.why else "", style="dim")
         console.print(line, soft_wrap=True)
     for table in report.tables:
-        console.print(
-            _drawn(tables.view(table.name, table.title, table.columns, table.rows, words)), overflow="fold"
-        )
+        view = tables.view(table.name, table.title, table.columns, table.rows, words)
+        console.print(Text(view.title, style="bold"))
+        console.print(_drawn(view), overflow="fold")
 
 
 def _drawn(view: tables.TableView) -> Table:
-    drawn = Table(title=view.title, title_justify="left", title_style="bold")
+    """Rows about nobody are left out: a terminal is short, and the files have them."""
+    drawn = Table()
     for label, numeric in zip(view.labels, view.numeric, strict=True):
         drawn.add_column(label, justify="right" if numeric else "left")
     for row in view.rows:
+        if all(cell.kind == "nothing" or not cell.text.strip("0.") for cell in row[view.heads :]):
+            continue
         drawn.add_row(
             *(Text(cell.text, style="dim italic" if cell.kind == "hidden" else "none") for cell in row)
         )
