@@ -488,7 +488,7 @@ def served(database_url: str, network: Network) -> Iterator[Served]:
 @contextmanager
 def serving(app: FastAPI) -> Iterator[httpx.Client]:
     """The app on a real port, in a thread of this process, and a client for it."""
-    with socket.socket() as listening:
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listening:
         listening.bind(("127.0.0.1", 0))
         server = uvicorn.Server(uvicorn.Config(app, log_level="warning", ws="none", lifespan="on"))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})

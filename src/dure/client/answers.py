@@ -1,8 +1,6 @@
 """What the hub's doors answer to a user, as messages. Not responsible for: fetching them, verifying what was signed."""
 
-from datetime import datetime
-
-from dure.wire.codec import message
+from dure.wire.codec import Moment, message
 from dure.wire.envelope import Envelope
 
 
@@ -11,7 +9,7 @@ class Session:
     """A sign-in."""
 
     token: str
-    expires: datetime
+    expires: Moment
 
 
 @message
@@ -30,7 +28,7 @@ class Summary:
     kind: str
     mode: str
     state: str
-    created: datetime
+    created: Moment
 
 
 @message
@@ -68,7 +66,7 @@ class Event:
     """Something that happened to a study. `number` grows by one, from 1."""
 
     number: int
-    at: datetime
+    at: Moment
     what: str
     hospital: str | None = None
     detail: str = ""

@@ -62,6 +62,10 @@ class Transport:
         """The body of the answer to a message."""
         return self._send("POST", path, content=body)
 
+    def put(self, path: str, body: bytes) -> bytes:
+        """The body of the answer to a message that replaces what is there."""
+        return self._send("PUT", path, content=body)
+
     def _send(
         self,
         method: str,

@@ -119,7 +119,7 @@ def judge_run(
         NotPermitted: anything in the manifest that the permits don't say.
         Forged, Untrusted: a signature or a member.
     """
-    manifest = decode(Manifest, offer.manifest, where="manifest")
+    manifest: Manifest = decode(Manifest, offer.manifest, where="manifest")
     here = f"manifest of run {manifest.run}"
     study = verify_study(study_envelope, directory, now=now, where="study")
     permits = {

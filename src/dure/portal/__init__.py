@@ -1,1 +1,1 @@
-"""The hub's web pages."""
+"""The hub's web pages. `app.create` puts the hub and its pages together."""

@@ -1,0 +1,108 @@
+"""An attacker with every shown number, every relation and a linear programme learns no small cell."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.optimize import linprog
+
+from dure.guard.suppression import open_cells
+from dure.stats.counts import Counts, CountsParams
+from dure.stats.rates import Rates, RatesParams
+from dure.stats.strata import Strata
+
+K = 11
+
+
+def tables(rng):
+    return tuple(
+        Strata(name=f"t{index}", levels=tuple(str(level) for level in range(rng.integers(2, 7))))
+        for index in range(rng.integers(1, 3))
+    )
+
+
+def falls(rng, strata, people):
+    return [rng.choice(len(s.levels), people, p=rng.dirichlet(np.full(len(s.levels), 0.5))) for s in strata]
+
+
+def funnel(rng):
+    strata, stages, people = tables(rng), int(rng.integers(1, 6)), int(rng.integers(1, 300))
+    reach = [people]
+    for _ in range(stages - 1):
+        reach.insert(0, reach[0] + int(rng.choice([0, 3, 8, 20])))
+    levels = falls(rng, strata, people)
+    support = [
+        *reach,
+        *(n for s, f in zip(strata, levels, strict=True) for n in np.bincount(f, minlength=len(s.levels))),
+    ]
+    support += [reach[i - 1] - reach[i] for i in range(1, stages)]
+    layout = Counts().layout(CountsParams(stages=tuple(f"s{i}" for i in range(stages)), strata=strata))
+    return layout, np.array(support)
+
+
+def cases(rng):
+    strata, people = tables(rng), int(rng.integers(1, 300))
+    case = rng.random(people) < 0.6 * rng.random()
+    at_risk, with_case = [people], [int(case.sum())]
+    for s, f in zip(strata, falls(rng, strata, people), strict=True):
+        at_risk += np.bincount(f, minlength=len(s.levels)).tolist()
+        with_case += np.bincount(f[case], minlength=len(s.levels)).tolist()
+    support = np.array([*at_risk, *with_case, *(a - c for a, c in zip(at_risk, with_case, strict=True))])
+    return Rates().layout(RatesParams(strata=strata)), support
+
+
+def possible(layout, support, shown, cell):
+    """The least and largest value of a cell that fits everything shown."""
+    equations = np.zeros((len(layout.relations), len(support)))
+    for row, relation in enumerate(layout.relations):
+        equations[row, list(relation.parts)] = 1
+        equations[row, relation.whole] = -1
+    known = np.where(shown, support, 0), np.where(shown, support, np.inf)
+    goal = np.eye(len(support))[cell]
+    found = [
+        linprog(sign * goal, A_eq=equations, b_eq=np.zeros(len(equations)), bounds=np.stack(known, axis=1))
+        for sign in (1, -1)
+    ]
+    assert found[0].success
+    return found[0].fun, -found[1].fun if found[1].success else np.inf
+
+
+@pytest.mark.parametrize("made", [funnel, cases])
+@settings(max_examples=120, deadline=None, derandomize=True)
+@given(seed=st.integers(0, 10**7))
+def test_no_small_cell_can_be_had(made, seed):
+    layout, support = made(np.random.default_rng(seed))
+    shown = open_cells(layout, support, K)
+    small = (support > 0) & (support < K)
+    assert not (shown & small).any()
+    for cell in np.flatnonzero(small):
+        least, largest = possible(layout, support, shown, cell)
+        assert largest > least + 0.5
+        assert largest >= K - 1e-6, "that it is small is known"
+    for relation in layout.relations:
+        left = [part for part in relation.parts if not shown[part]]
+        if shown[relation.whole] and relation.disjoint and small[left].any():
+            assert support[left].sum() >= K
+
+
+@pytest.mark.parametrize("made", [funnel, cases])
+def test_the_attack_is_real(made):
+    """Without the complementary cells, the same attacker finds small cells exactly."""
+    broken = 0
+    for seed in range(30):
+        layout, support = made(np.random.default_rng(seed))
+        small = (support > 0) & (support < K)
+        shown = np.zeros(len(support), dtype=bool)
+        shown[layout.rests_on] = True
+        shown &= ~small
+        for cell in np.flatnonzero(small):
+            least, largest = possible(layout, support, shown, cell)
+            broken += abs(largest - least) < 0.5
+    assert broken
+
+
+@settings(max_examples=40, deadline=None, derandomize=True)
+@given(seed=st.integers(0, 10**7))
+def test_with_rules_off_everything_is_shown(seed):
+    layout, support = funnel(np.random.default_rng(seed))
+    assert open_cells(layout, support, 1)[layout.rests_on].all()

@@ -1,0 +1,208 @@
+"""A run simulated whole in memory: any order, repeats, drop-outs, refusals. It always ends, and never says too much."""
+
+import json
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dure.stats.base import Frame
+from dure.study.kinds import kind_of
+from dure.study.kinds.base import NETWORK, Cohort
+from dure.study.kinds.distribution import Distribution
+from dure.study.kinds.feasibility import Feasibility
+from dure.study.protocol import advance, open_run, pending
+from dure.study.protocol.answer import message, through_gate
+from dure.study.protocol.run import FINAL, Expired, Run, Stage, compose
+from dure.study.protocol.transitions import OutOfTurn
+from dure.study.spec import Purpose, Study
+from dure.wire.codec import decode, digest, encode
+from dure.wire.messages import Acceptance, Exchange, Permit, Provenance, Refusal
+from dure.wire.rules import RULES_OFF, Mode, Rules
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+CIRCE = json.loads((Path(__file__).parents[1] / "data" / "circe" / "celecoxib.json").read_text())
+COHORT = Cohort(name="users", circe=CIRCE)
+QUESTIONS = {
+    "feasibility": Feasibility(cohort=COHORT, breakdowns=("age", "sex")),
+    "distribution": Distribution(cohort=COHORT, bins=4),
+}
+
+
+def study(question, mode):
+    return Study(
+        title="t", asker="maker", purpose=Purpose.SAFETY, purpose_text="p", mode=mode, question=question,
+        hospitals=(), created=NOW, closes=NOW + timedelta(hours=1), expires=NOW + timedelta(days=1), nonce="n",
+    )  # fmt: skip
+
+
+def frame(question, rng, people, start):
+    person = np.arange(start, start + people)
+    if isinstance(question, Distribution):
+        return Frame(person=person, columns={"value": rng.integers(18, 95, people)})
+    return Frame(
+        person=person,
+        columns={
+            "reached": rng.integers(1, 5, people),
+            "age": rng.integers(0, 11, people),
+            "sex": rng.integers(0, 3, people),
+        },
+    )
+
+
+class World:
+    """Hospitals with made-up frames, and the hub's side of one run."""
+
+    def __init__(self, question, mode, rules, seed, hospitals):
+        self.rng = np.random.default_rng(seed)
+        self.study = study(question, mode)
+        self.frames = {
+            f"h{i}": frame(question, self.rng, int(self.rng.integers(0, 80)), 1000 * i)
+            for i in range(hospitals)
+        }
+        told = digest(encode(self.study))
+        permits = {}
+        for name in self.frames:
+            permit = Permit(
+                study=told, asker="maker", asker_key="", hospital=name, node_key="", epoch=1, dataset_version="1",
+                provenance=Provenance.SYNTHETIC, mode=mode, rules=rules, rounds=99, issued=NOW, expires=self.study.expires,
+            )  # fmt: skip
+            permits[digest(encode(permit))] = permit
+        manifest = compose(told, self.study, permits, run="r", now=NOW)
+        self.run = open_run(manifest, unaffiliated=tuple(self.frames), patience_seconds=60, deadline=NOW)
+        self.sent = []
+
+    def steps(self):
+        return kind_of(self.study.question).steps(self.study.question)
+
+    def event(self, hospital):
+        task = pending(self.run, hospital)
+        if task is None:
+            return None
+        if task.position.exchange is Exchange.ACCEPT:
+            return Acceptance(run="r", manifest=self.run.manifest, hospital=hospital)
+        step = self.steps()[task.position.step]
+        state = decode(step.statistic.state, task.state, where="test")
+        step.statistic.judge(step.params, state)
+        answer = step.statistic.local(self.frames[hospital], step.params, state)
+        return message(through_gate(step, task, answer, rules=self.run.rules), task, hospital)
+
+    def apply(self, event):
+        before = self.run
+        self.run = decode(Run, encode(advance(self.study, self.run, event, now=NOW)), where="test")
+        again = advance(self.study, self.run, event, now=NOW)
+        assert isinstance(event, Expired) or again == self.run, "a repeat changes nothing"
+        self.sent.append(event)
+        return before != self.run
+
+
+@pytest.mark.parametrize("name", QUESTIONS)
+@pytest.mark.parametrize("mode", Mode)
+@settings(max_examples=25, deadline=None, derandomize=True)
+@given(data=st.data(), seed=st.integers(0, 10**6), hospitals=st.integers(3, 5))
+def test_any_schedule(name, mode, data, seed, hospitals):
+    world = World(QUESTIONS[name], mode, Rules(), seed, hospitals)
+    for _ in range(400):
+        if world.run.stage in FINAL:
+            break
+        what = data.draw(st.integers(0, 20))
+        hospital = data.draw(st.sampled_from(sorted(world.frames)))
+        if what == 0 and world.sent:
+            world.apply(data.draw(st.sampled_from(world.sent)))
+        elif what == 1 and (task := pending(world.run, hospital)) is not None:
+            refused = Refusal(
+                run="r",
+                manifest=world.run.manifest,
+                hospital=hospital,
+                position=task.position,
+                rule="x",
+                reason="y",
+            )
+            world.apply(refused)
+        elif what == 2 and data.draw(st.integers(0, 4)) == 0:
+            world.apply(Expired())
+        else:
+            for one in (hospital, *world.frames):
+                event = world.event(one)
+                if event is not None:
+                    world.apply(event)
+                    break
+    assert world.run.stage in FINAL
+    if mode is Mode.TOTAL and len(world.frames) - len(world.run.dropped) < 3:
+        assert all(o.result is None for o in world.run.outcomes) or world.run.step > 0
+    if name == "feasibility" and mode is Mode.TOTAL:
+        _never_small(world)
+
+
+def _never_small(world):
+    """No number shown rests on a few of the people of those who stayed."""
+    step = world.steps()[0]
+    for outcome in world.run.outcomes:
+        if outcome.result is None:
+            continue
+        stayed = [frame for name, frame in world.frames.items() if name not in world.run.dropped]
+        state = step.statistic.begin(step.params)
+        support = sum(step.statistic.local(frame, step.params, state).support for frame in stayed)
+        result = decode(step.statistic.result, outcome.result, where="test")
+        shown = [*result.stages, *(n for table in result.strata.values() for n in table)]
+        for number, people in zip(shown, support, strict=False):
+            assert number is None or number == people
+            assert not 0 < people < 11 or number is None
+
+
+@pytest.mark.parametrize("name", QUESTIONS)
+def test_without_faults_the_total_is_the_pooled_answer(name):
+    world = World(QUESTIONS[name], Mode.TOTAL, RULES_OFF, 1, 4)
+    while world.run.stage not in FINAL:
+        for hospital in world.frames:
+            if (event := world.event(hospital)) is not None:
+                world.apply(event)
+    pooled = World(QUESTIONS[name], Mode.TOTAL, RULES_OFF, 1, 4)
+    whole = Frame(
+        person=np.concatenate([f.person for f in pooled.frames.values()]),
+        columns={
+            key: np.concatenate([f.columns[key] for f in pooled.frames.values()])
+            for key in next(iter(pooled.frames.values())).columns
+        },
+    )
+    single = World(QUESTIONS[name], Mode.TOTAL, RULES_OFF, 1, 1)
+    single.frames = {"h0": whole}
+    while single.run.stage not in FINAL:
+        single.apply(single.event("h0"))
+    assert world.run.stage is Stage.DONE
+    assert [(o.step, o.name, o.result) for o in world.run.outcomes] == [
+        (o.step, NETWORK, o.result) for o in single.run.outcomes
+    ]
+
+
+def test_what_answers_no_open_question_is_refused():
+    world = World(QUESTIONS["feasibility"], Mode.TOTAL, Rules(), 1, 3)
+    for hospital in world.frames:
+        world.apply(world.event(hospital))
+    good = world.event("h0")
+    ahead = replace(good, position=replace(good.position, exchange=Exchange.VALUES))
+    for spoiled in (
+        replace(good, run="other"),
+        replace(good, manifest="other"),
+        replace(good, hospital="stranger"),
+        replace(good, task="other"),
+        replace(good, layout="other"),
+        ahead,
+    ):
+        with pytest.raises(OutOfTurn):
+            advance(world.study, world.run, spoiled, now=NOW)
+    short = advance(world.study, world.run, replace(good, numbers=good.numbers[:-16]), now=NOW)
+    assert short.dropped["h0"].rule == "consistent"
+
+
+def test_silence_ends_a_hospital_s_part():
+    world = World(QUESTIONS["feasibility"], Mode.TOTAL, RULES_OFF, 3, 4)
+    for hospital in ("h0", "h1", "h2"):
+        world.apply(world.event(hospital))
+    world.apply(Expired())
+    assert set(world.run.dropped) == {"h3"}
+    assert world.run.stage is Stage.ASKING

@@ -1,0 +1,93 @@
+"""The laws of every statistic in `stats.ALL`: split answers add up to the pooled one, bit for bit."""
+
+from functools import reduce
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dure.stats import ALL
+from dure.stats.base import Frame
+from dure.stats.counts import CountsParams
+from dure.stats.quantiles import QuantilesParams
+from dure.stats.rates import RatesParams
+from dure.stats.strata import Strata
+from dure.wire.codec import decode, encode
+from dure.wire.sums import Sums
+
+STRATA = (Strata(name="age", levels=("young", "middle", "old")), Strata(name="sex", levels=("f", "m")))
+
+
+def levels(rng, rows):
+    return {"age": rng.integers(0, 3, rows), "sex": rng.integers(0, 2, rows)}
+
+
+def counts(rng, rows):
+    params = CountsParams(stages=("entered", "adult", "in"), strata=STRATA)
+    return params, Frame(
+        person=np.arange(rows), columns={"reached": rng.integers(0, 4, rows), **levels(rng, rows)}
+    )
+
+
+def rates(rng, rows):
+    person = rng.integers(0, rows // 2 + 1, rows)
+    columns = {"days": rng.integers(0, 900, rows), "outcomes": rng.poisson(0.3, rows)}
+    columns["outcomes"] = np.minimum(columns["outcomes"], columns["days"])
+    return RatesParams(strata=STRATA), Frame(person=person, columns={**columns, **levels(rng, rows)})
+
+
+def quantiles(rng, rows):
+    params = QuantilesParams(low=0, high=200, bins=4, share=0.5)
+    return params, Frame(person=np.arange(rows), columns={"value": rng.integers(-5, 250, rows)})
+
+
+EXAMPLES = {"counts": counts, "rates": rates, "quantiles": quantiles}
+
+
+def test_every_statistic_obeys():
+    assert set(EXAMPLES) == set(ALL)
+
+
+@pytest.mark.parametrize("name", ALL)
+@settings(max_examples=40, deadline=None, derandomize=True)
+@given(seed=st.integers(0, 10**6), rows=st.integers(0, 120), hospitals=st.integers(1, 6))
+def test_laws(name, seed, rows, hospitals):
+    statistic, rng = ALL[name], np.random.default_rng(seed)
+    params, frame = EXAMPLES[name](rng, rows)
+    state = statistic.begin(params)
+    layout = statistic.layout(params)
+    place = rng.integers(0, hospitals, 10_000)[frame.person]
+    parts = [
+        Frame(person=frame.person[place == h], columns={k: v[place == h] for k, v in frame.columns.items()})
+        for h in range(hospitals)
+    ]
+    pooled = statistic.local(frame, params, state)
+    answers = [statistic.local(part, params, state) for part in parts]
+
+    forward = reduce(lambda a, b: a + b, (answer.sums for answer in answers), Sums.zero(layout))
+    backward = reduce(lambda a, b: a + b, (answer.sums for answer in reversed(answers)))
+    for field in layout.fields:
+        np.testing.assert_array_equal(forward.values[field.name], pooled.sums.values[field.name])
+        np.testing.assert_array_equal(backward.values[field.name], pooled.sums.values[field.name])
+    np.testing.assert_array_equal(sum(answer.support for answer in answers), pooled.support)
+
+    again = Sums.from_ring(layout, pooled.sums.to_ring())
+    for answer in (pooled, *answers):
+        assert answer.sums.layout.digest == layout.digest == statistic.layout(params).digest
+        for field in layout.fields:
+            values, people = answer.sums.values[field.name], answer.support[field.rests_on]
+            assert (np.abs(values) <= field.bound * people).all()
+            assert (values[people == 0] == 0).all()
+        for relation in layout.relations:
+            parts_sum = answer.support[list(relation.parts)].sum()
+            whole = answer.support[relation.whole]
+            assert parts_sum == whole if relation.disjoint else parts_sum >= whole
+        for cell, people in answer.populations.items():
+            assert len(people) == answer.support[layout.cells.index(cell)]
+            assert (np.diff(people) > 0).all()
+    assert all((again.values[f.name] == pooled.sums.values[f.name]).all() for f in layout.fields)
+    assert decode(statistic.params, encode(params), where="test") == params
+    assert decode(statistic.state, encode(state), where="test") == state
+    assert statistic.rounds(params) >= 1
+    statistic.judge(params, state)

@@ -1,0 +1,52 @@
+"""People in, what is shown out, at k = 11. A dash is a hidden number."""
+
+import numpy as np
+import pytest
+
+from dure.guard.suppression import open_cells
+from dure.stats.counts import Counts, CountsParams
+from dure.stats.rates import Rates, RatesParams
+from dure.stats.strata import Strata
+
+SEX = Strata(name="sex", levels=("f", "m", "other"))
+FUNNEL = Counts().layout(CountsParams(stages=("event", "adult", "in"), strata=(SEX,)))
+CASES = Rates().layout(RatesParams(strata=(SEX,)))
+# stages event, adult, in | f, m, other
+FUNNELS = [
+    ("everything is large", "100 80 60 | 30 30 0", "100 80 60 | 30 30 0"),
+    ("a small level takes another with it", "100 80 60 | 50 7 3", "100 80 60 | - - -"),
+    (
+        "two small levels that are eleven together protect each other",
+        "100 80 60 | 48 6 6",
+        "100 80 60 | 48 - -",
+    ),
+    ("few are lost between two stages", "100 97 60 | 30 30 0", "100 - 60 | 30 30 0"),
+    ("the cohort itself is small", "100 80 5 | 3 2 0", "100 80 - | - - 0"),
+    ("nobody at all", "0 0 0 | 0 0 0", "0 0 0 | 0 0 0"),
+]
+# at risk: all f m other | cases: all f m other
+RATES = [
+    ("everything is large", "200 100 100 0 | 60 30 30 0", "200 100 100 0 | 60 30 30 0"),
+    ("few cases in one level", "200 100 100 0 | 60 55 5 0", "200 100 100 0 | 60 - - 0"),
+    ("nearly everyone is a case", "200 100 100 0 | 125 95 30 0", "200 100 100 0 | 125 - - 0"),
+]
+
+
+def shown(layout, people):
+    support = np.array(people)
+    opened = open_cells(layout, support, 11)
+    return [str(n) if is_open else "-" for n, is_open in zip(people, opened, strict=True)]
+
+
+@pytest.mark.parametrize(("says", "people", "expected"), FUNNELS, ids=[row[0] for row in FUNNELS])
+def test_funnels(says, people, expected):
+    stages, levels = ([int(n) for n in part.split()] for part in people.split("|"))
+    lost = [stages[0] - stages[1], stages[1] - stages[2]]
+    assert shown(FUNNEL, [*stages, *levels, *lost])[:6] == expected.replace("|", "").split()
+
+
+@pytest.mark.parametrize(("says", "people", "expected"), RATES, ids=[row[0] for row in RATES])
+def test_rates(says, people, expected):
+    risk, cases = ([int(n) for n in part.split()] for part in people.split("|"))
+    rest = [a - b for a, b in zip(risk, cases, strict=True)]
+    assert shown(CASES, [*risk, *cases, *rest])[:8] == expected.replace("|", "").split()

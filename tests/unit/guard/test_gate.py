@@ -1,0 +1,137 @@
+"""Nothing leaves but through the gate, and what it lets through keeps its rules."""
+
+import numpy as np
+import pytest
+
+from dure.guard import register
+from dure.guard.gate import Release, Withheld, judge_total, release_hospital, release_support, release_values
+from dure.stats.base import Answer
+from dure.wire import ring
+from dure.wire.messages import unpack
+from dure.wire.rules import RULES_OFF, Rules
+from dure.wire.sums import Field, FieldKind, Layout, Relation, Sums, Unit
+
+LAYOUT = Layout(
+    cells=("all", "a", "b", "c"),
+    relations=(Relation(whole=0, parts=(1, 2, 3)),),
+    fields=(
+        Field(name="n", kind=FieldKind.COUNT, unit=Unit.PERSON, bound=1, rests_on=np.arange(4)),
+        Field(
+            name="days", kind=FieldKind.MOMENT, unit=Unit.PERSON, bound=100, rests_on=np.arange(4), grain=365
+        ),
+    ),
+)
+
+
+def answer(a=40, b=30, c=20, *, days=None, people=None, n=None):
+    support = np.array([a + b + c, a, b, c])
+    values = {
+        "n": support if n is None else np.array(n),
+        "days": 7 * support if days is None else np.array(days),
+    }
+    who = np.arange(a + b + c) if people is None else people
+    return Answer(sums=Sums(layout=LAYOUT, values=values), support=support, populations={"all": who})
+
+
+def numbers(release, *, support):
+    lanes = ring.integers(ring.from_bytes(release.numbers, len(LAYOUT.cells) * support + LAYOUT.size))
+    return lanes.tolist()
+
+
+def test_nobody_else_makes_a_release():
+    with pytest.raises(TypeError):
+        Release(layout="", numbers=b"", shown=None, populations=(), seal=object())
+
+
+def test_support_leaves_as_it_is_in_total():
+    assert ring.integers(ring.from_bytes(release_support(LAYOUT, answer()).numbers, 4)).tolist() == [
+        90,
+        40,
+        30,
+        20,
+    ]
+
+
+def test_values_of_closed_cells_are_zero_in_the_bytes():
+    opened = np.array([True, True, False, False])
+    assert numbers(release_values(LAYOUT, answer(), opened), support=0) == [90, 40, 0, 0, 630, 280, 0, 0]
+
+
+def test_by_hospital_hides_and_rounds_support_and_values_alike():
+    released = release_hospital(LAYOUT, answer(44, 33, 3), Rules())
+    assert unpack(released.shown, 4, where="test").tolist() == [True, True, False, False]
+    assert numbers(released, support=1) == [80, 40, 0, 0, 80, 40, 0, 0, 0, 0, 0, 0]
+
+
+def test_nobody_is_shown_as_zero_and_a_few_are_hidden():
+    released = release_hospital(LAYOUT, answer(44, 33, 0), Rules())
+    assert unpack(released.shown, 4, where="test").all()
+
+
+def test_too_few_is_a_refusal_and_not_a_zero():
+    refused = release_hospital(LAYOUT, answer(3, 2, 0), Rules())
+    assert isinstance(refused, Withheld)
+    assert refused.rule is register.LEAST_PEOPLE
+
+
+def test_rules_off_hide_and_round_nothing():
+    assert numbers(release_hospital(LAYOUT, answer(3, 2, 1), RULES_OFF), support=1)[:4] == [6, 3, 2, 1]
+
+
+@pytest.mark.parametrize(("dropped", "refused"), [(0, False), (1, True), (10, True), (11, False)])
+def test_a_group_that_differs_by_a_few_is_refused(dropped, refused):
+    past = [np.arange(90)]
+    found = release_hospital(LAYOUT, answer(a=40 - dropped, people=np.arange(90 - dropped)), Rules(), past)
+    assert isinstance(found, Withheld) is refused
+    if refused:
+        assert found.rule is register.SMALL_DIFFERENCE
+
+
+@pytest.mark.parametrize(
+    ("spoiled", "rule"),
+    [
+        ({"n": [90, 40, 30, -1]}, register.BOUNDS),
+        ({"n": [91, 40, 30, 20]}, register.BOUNDS),
+        ({"days": [9001, 0, 0, 0]}, register.BOUNDS),
+        ({"days": [-9001, 0, 0, 0]}, register.BOUNDS),
+    ],
+)
+@pytest.mark.parametrize("gate", [release_support, lambda *a: release_hospital(*a, Rules())])
+def test_impossible_numbers_do_not_leave(spoiled, rule, gate):
+    found = gate(LAYOUT, answer(**spoiled))
+    assert isinstance(found, Withheld)
+    assert found.rule is rule
+
+
+def test_parts_that_contradict_their_whole_do_not_leave():
+    wrong = Answer(sums=answer().sums, support=np.array([90, 40, 30, 21]), populations={"all": np.arange(90)})
+    assert release_support(LAYOUT, wrong).rule is register.CONSISTENT
+
+
+def test_another_layout_does_not_leave():
+    other = Layout(cells=LAYOUT.cells, relations=(), fields=LAYOUT.fields)
+    assert release_support(other, answer()).rule is register.CONSISTENT
+
+
+def test_the_network_s_total_opens_what_no_hospital_could_show():
+    """Three patients in each of twenty hospitals are sixty patients."""
+    support = 20 * np.array([9, 3, 3, 3])
+    assert judge_total(LAYOUT, support, Rules(), hospitals=20).all()
+
+
+@pytest.mark.parametrize(
+    ("support", "hospitals", "rule"),
+    [
+        ([90, 40, 30, 20], 2, register.LEAST_HOSPITALS),
+        ([9, 4, 3, 2], 3, register.LEAST_PEOPLE),
+        ([90, 40, 60, -10], 3, register.BOUNDS),
+    ],
+)
+def test_what_the_network_withholds(support, hospitals, rule):
+    assert judge_total(LAYOUT, np.array(support), Rules(), hospitals=hospitals).rule is rule
+
+
+def test_the_register_says_where_each_rule_is_shown(request):
+    root = request.config.rootpath
+    for rule in register.REGISTER:
+        assert (root / rule.shown_by).is_file(), rule.id
