@@ -56,7 +56,6 @@ def create(folder: Path, *, key: str) -> FastAPI:
     with opened(folder):
         pass
     app = FastAPI(openapi_url=None)
-    app.add_middleware(TrustedHostMiddleware, allowed_hosts=HOSTS)
 
     @app.middleware("http")
     async def guard(request: Request, following: Following) -> Response:
@@ -71,6 +70,9 @@ def create(folder: Path, *, key: str) -> FastAPI:
         if not secrets.compare_digest(kept.encode(), key.encode()):
             return PlainTextResponse("Open the address that dure node console printed.", 403, headers=HEADERS)
         return await following(request)
+
+    # Added after the guard, it stands before it: another host name learns nothing, not even that a key is wanted.
+    app.add_middleware(TrustedHostMiddleware, allowed_hosts=HOSTS)
 
     @app.exception_handler(Problem)
     async def problem(request: Request, error: Exception) -> Response:

@@ -133,6 +133,8 @@ def _on_line(spans: Spans, people: Ordinals, first_day: np.datetime64) -> tuple[
 
 def _merged(start: Ordinals, end: Ordinals) -> tuple[Ordinals, Ordinals]:
     """Overlapping spans as one, ascending. Spans that only touch (one ends the day before the next) stay two."""
+    if not len(start):
+        return start, end
     order = np.argsort(start, kind="stable")
     start, end = start[order], end[order]
     reach = np.maximum.accumulate(end)
@@ -140,7 +142,7 @@ def _merged(start: Ordinals, end: Ordinals) -> tuple[Ordinals, Ordinals]:
     is_first[1:] = start[1:] > reach[:-1]
     firsts = np.flatnonzero(is_first)
     lasts = np.append(firsts[1:], len(start)) - 1
-    return start[firsts], reach[lasts] if len(lasts) else reach
+    return start[firsts], reach[lasts]
 
 
 def _covered(start: Ordinals, end: Ordinals, day: Ordinals) -> Ordinals:

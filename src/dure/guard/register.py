@@ -32,7 +32,7 @@ LEAST_PEOPLE = GateRule(
     " hidden with enough others that neither margins nor the funnel give it back.",
     parameter="least_people",
     applies="each hospital in by_hospital, the network's total in total",
-    shown_by="tests/unit/guard/test_suppression.py",
+    shown_by="tests/generative/test_guard_attacks.py",
 )
 ROUNDING = GateRule(
     id="rounding",

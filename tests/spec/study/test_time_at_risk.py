@@ -18,7 +18,7 @@ CASES = [
     ("nor the clean window", [(0, 9)], [(0, 99)], [(2, 2)], WHOLE, 3, [(7, 1)]),
     ("a second outcome within it does not count", [(0, 9)], [(0, 99)], [(2, 2), (4, 4)], WHOLE, 3, [(5, 1)]),
     ("after it, it does", [(0, 9)], [(0, 99)], [(2, 2), (6, 6)], WHOLE, 3, [(4, 2)]),
-    ("an outcome before takes the start away", [(10, 19)], [(0, 99)], [(8, 8)], WHOLE, 5, [(7, 0)]),
+    ("an outcome before takes the start away", [(10, 19)], [(0, 99)], [(8, 8)], WHOLE, 5, [(6, 0)]),
     ("or everything", [(10, 19)], [(0, 99)], [(8, 8)], WHOLE, 9999, [(0, 0)]),
     ("overlapping times are one", [(0, 9), (5, 14)], [(0, 99)], [], WHOLE, 0, [(15, 0)]),
     ("touching times are two", [(0, 4), (5, 9)], [(0, 99)], [], WHOLE, 0, [(5, 0), (5, 0)]),
