@@ -81,6 +81,9 @@ class Process:
         self.child.wait()
 
 
+everyone: list["Patient"] = []
+
+
 class Patient:
     """A client that tries the hub's processes in turn until one answers; a network is like that."""
 
@@ -88,6 +91,7 @@ class Patient:
         self.urls, self.stop = list(urls), stop
         self.client = httpx.Client(timeout=20)
         self.acknowledged: list[tuple[str, bytes]] = []
+        everyone.append(self)
 
     def send(self, method: str, door: str, **how) -> httpx.Response:
         while not self.stop.is_set():
@@ -253,6 +257,8 @@ def run_with_kills(folder: Path, database: str, network, *, kills: int, processe
         for one in hubs:
             if one.child is not None:
                 one.kill()
+        while everyone:
+            everyone.pop().client.close()
     acknowledged = [message for mine in patients for message in mine.acknowledged]
     return told, studies, reports, acknowledged, checkpoints
 

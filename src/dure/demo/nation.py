@@ -24,7 +24,7 @@ from dure.wire.problems import Problem
 from dure.wire.rules import Mode
 
 STUDIES = Path(__file__).parent / "studies"
-SEED = 2017
+SEED = 2026
 NAMES = (
     ("garam", "Garam University Hospital"),
     ("nuri", "Nuri General Hospital"),
