@@ -135,3 +135,10 @@ def test_the_register_says_where_each_rule_is_shown(request):
     root = request.config.rootpath
     for rule in register.REGISTER:
         assert (root / rule.shown_by).is_file(), rule.id
+
+
+def test_the_page_for_boards_is_the_register(request):
+    page = (request.config.rootpath / "docs" / "disclosure.md").read_text(encoding="utf-8")
+    for rule in register.REGISTER:
+        setting = f"`{rule.parameter}`" if rule.parameter else "not settable"
+        assert f"| `{rule.id}` | {rule.stops} | {setting} | {rule.applies} |" in page
