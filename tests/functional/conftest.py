@@ -135,14 +135,15 @@ class Hospital:
             nonce=np.random.default_rng().bytes(16).hex(),
         )
         answer = decode(PollAnswer, _post(hub, "/v1/node/poll", seal(poll, "poll", self.node)), where="poll")
-        for offer in answer.offers:
-            self._decide(hub, offer.study, asker)
+        offers = [offer.study for offer in answer.offers if offer.study.digest not in self.decided]
+        for study in offers:
+            self._decide(hub, study, asker)
         for run in answer.runs:
             manifest = decode(Manifest, run.manifest, where="manifest")
             self.runs[manifest.run] = (manifest, self.studies[manifest.study])
         for task in answer.tasks:
             self._do(hub, task)
-        return bool(answer.tasks) or any(offer.study.digest not in self.decided for offer in answer.offers)
+        return bool(answer.tasks or offers)
 
     def _decide(self, hub: httpx.Client, study: Envelope, asker: Member) -> None:
         self.studies[study.digest] = peek(Study, study, where="offer")
