@@ -29,7 +29,8 @@ def html_report(report: Report, *, language: str = "en", names: Mapping[str, str
         names: hospitals' names by id, where they are known.
     """
     words = Words(language)
-    sections = presentation.sections(report, words)
+    known = names or {}
+    sections = presentation.sections(report, words, known)
     pictures = {
         figure.number: _Picture(
             light=_drawn(figure.specification(words, "light")),
@@ -42,7 +43,7 @@ def html_report(report: Report, *, language: str = "en", names: Mapping[str, str
     return template.render(
         report=report,
         sections=sections,
-        parts=presentation.parts(report, words, dict(names or {})),
+        parts=presentation.parts(report, words, known),
         answered=presentation.answered(report),
         provenance=presentation.provenance(report, words),
         pictures=pictures,

@@ -3,13 +3,13 @@
 Responsible for: what the portal's page and the HTML file both show. Not responsible for: HTML, drawing (`dure.look`).
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from dure.look import charts, tables
 from dure.look.charts import Drawing, Theme
-from dure.look.tables import TableView
+from dure.look.tables import PLACE, TableView
 from dure.look.words import Words
 from dure.study.report import Chart, Part, Report, Table
 
@@ -76,9 +76,19 @@ def drawing(chart: Chart) -> Drawing:
     )
 
 
-def figures(report: Report, words: Words) -> tuple[Figure, ...]:
-    """Every chart of a report."""
-    found = {table.name: table for table in report.tables}
+def _named(report: Report, names: Mapping[str, str]) -> tuple[Table, ...]:
+    """The report's tables with hospitals by name, where it is known."""
+    return tuple(
+        replace(table, rows=tuple((names.get(str(row[0]), row[0]), *row[1:]) for row in table.rows))
+        if table.columns[:1] == (PLACE,)
+        else table
+        for table in report.tables
+    )
+
+
+def figures(report: Report, words: Words, names: Mapping[str, str]) -> tuple[Figure, ...]:
+    """Every chart of a report. `names`: hospitals' names by id, where they are known."""
+    found = {table.name: table for table in _named(report, names)}
     return tuple(
         Figure(
             number=number,
@@ -94,24 +104,23 @@ def figures(report: Report, words: Words) -> tuple[Figure, ...]:
     )
 
 
-def sections(report: Report, words: Words) -> tuple[Section, ...]:
+def sections(report: Report, words: Words, names: Mapping[str, str]) -> tuple[Section, ...]:
     """Every table of a report, each with its charts."""
-    drawn = figures(report, words)
+    drawn = figures(report, words, names)
     return tuple(
         Section(
             table=tables.view(table.name, table.title, table.columns, table.rows, words),
             figures=tuple(figure for figure in drawn if figure.table.name == table.name and figure.drawable),
         )
-        for table in report.tables
+        for table in _named(report, names)
     )
 
 
-def parts(report: Report, words: Words, names: dict[str, str] | None = None) -> tuple[PartView, ...]:
+def parts(report: Report, words: Words, names: Mapping[str, str]) -> tuple[PartView, ...]:
     """What became of every hospital; a hospital's name where it is known, else its id."""
-    known = names or {}
     return tuple(
         PartView(
-            name=known.get(part.hospital, part.hospital),
+            name=names.get(part.hospital, part.hospital),
             status=words(part.part.value),
             kind=KINDS_OF_PART[part.part],
             why=words.text(part.reason),

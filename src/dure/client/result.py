@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 from dure.client import keys, presentation
 from dure.client.html import html_report
-from dure.client.presentation import drawing
 from dure.look import charts
 from dure.look.words import Words
 from dure.study.report import Report, Table, Value
@@ -57,12 +56,9 @@ class Result:
         words = Words(language)
         made = {
             figure.title: charts.altair_chart(
-                drawing(self.report.charts[figure.number]),
-                figure.table.columns,
-                figure.table.rows,
-                words=words,
+                figure.drawing, figure.table.columns, figure.table.rows, words=words
             )
-            for figure in presentation.figures(self.report, words)
+            for figure in presentation.figures(self.report, words, self.hospitals)
         }
         return {title: chart for title, chart in made.items() if chart is not None}
 

@@ -119,7 +119,7 @@ def show_report(report: Report, console: Console, *, language: str = "en") -> No
         console.print(Text(words.text(banner), style="bold yellow"))
     answered, asked = presentation.answered(report)
     console.print(Text(words("{answered} of {asked} hospitals answered.", answered=answered, asked=asked)))
-    for part in presentation.parts(report, words):
+    for part in presentation.parts(report, words, {}):
         line = Text(f"  {part.name:24} ")
         line.append(part.status, style=COLOURS[part.kind])
         line.append(f"  {part.why}" if part.why else "", style="dim")

@@ -18,6 +18,7 @@ from babel.numbers import format_decimal
 
 LANGUAGES = {"en": "English", "ko": "한국어"}
 COOKIE = "dure_language"
+IDENTIFIER = re.compile(r"[a-z]+(_[a-z]+)+")
 KOREA = timezone(timedelta(hours=9), "KST")
 COLUMNS = {
     "at_least": "At least",
@@ -83,6 +84,11 @@ def _pattern(source: str) -> re.Pattern[str]:
     return re.compile(out, re.DOTALL)
 
 
+def _spoken(message: str) -> str:
+    """An English message as people read it: a word of the protocol ("by_hospital") without its underscores."""
+    return message.replace("_", " ") if IDENTIFIER.fullmatch(message) else message
+
+
 def decimals(values: Iterable[float]) -> int:
     """How many places after the point a column of such numbers needs, by its largest: about four digits in all."""
     largest = max((abs(value) for value in values), default=0.0)
@@ -100,13 +106,13 @@ class Words:
 
     def __call__(self, message: str, **values: object) -> str:
         """A fixed message, with its {values} filled in."""
-        text = self._catalogue.get(message, message)
+        text = self._catalogue.get(message) or _spoken(message)
         return text.format(**values) if values else text
 
     def text(self, sentence: str) -> str:
         """A sentence made elsewhere (a banner, a methods paragraph, a reason, a level); as it is where nothing fits."""
         if self.language == "en" or sentence in self._catalogue:
-            return self._catalogue.get(sentence, sentence)
+            return self._catalogue.get(sentence) or _spoken(sentence)
         for pattern, text in _patterns(self.language):
             match = pattern.fullmatch(sentence)
             if match is not None:

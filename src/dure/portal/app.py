@@ -9,12 +9,16 @@ from datetime import datetime
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
+from sqlalchemy.exc import DBAPIError
+from starlette.exceptions import HTTPException
 
+from dure.hub.actions.accounts import Person
 from dure.hub.app import PREFIX, create_app
 from dure.hub.hub import utc_now
 from dure.hub.settings import Settings
-from dure.portal.page import show_problem
+from dure.portal.page import reader, show_problem
 from dure.portal.pages import assets, hospitals, log, rules, signin, studies, study
+from dure.wire.problems import Problem
 
 PAGES = (assets, signin, studies, study, hospitals, rules, log)
 Handler = Callable[[Request, Exception], Awaitable[Response]]
@@ -35,6 +39,14 @@ def create(settings: Settings, *, clock: Callable[[], datetime] = utc_now) -> Fa
     return app
 
 
+async def _reader(request: Request) -> Person | None:
+    """Who is signed in, where that can be found out."""
+    try:
+        return await reader(request)
+    except (Problem, DBAPIError):
+        return None
+
+
 def _as_page(handler: Handler) -> Handler:
     """The same problem document, shown as a page outside of the API."""
 
@@ -42,6 +54,9 @@ def _as_page(handler: Handler) -> Handler:
         answer = await handler(request, error)
         if request.url.path.startswith(f"{PREFIX}/"):
             return answer
-        return show_problem(request, json.loads(bytes(answer.body)), answer.status_code)
+        document = json.loads(bytes(answer.body))
+        if isinstance(error, HTTPException) and answer.status_code == 404:
+            document |= {"detail": "There is no such page.", "mend": "Check the address."}
+        return show_problem(request, document, answer.status_code, user=await _reader(request))
 
     return handle

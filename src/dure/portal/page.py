@@ -89,13 +89,14 @@ def show(
     return answer
 
 
-def show_problem(request: Request, document: dict[str, Any], status: int) -> Response:
+def show_problem(request: Request, document: dict[str, Any], status: int, *, user: Person | None) -> Response:
     """A problem document as a page; who isn't signed in is asked to, and comes back here afterwards."""
     if status == NotSignedIn.status and request.method == "GET":
         return RedirectResponse(f"/signin?next={quote(request.url.path)}", status_code=303, headers=HEADERS)
     return show(
         request,
         "error.html",
+        user=user,
         status=status,
         title=document["title"],
         what=document.get("detail", ""),

@@ -8,7 +8,7 @@ from dure.stats.base import Again, BadState, Frame, Released
 from dure.stats.quantiles import Interval, Quantiles, QuantilesParams, QuantilesState
 
 PARAMS = QuantilesParams(low=0, high=64, bins=4, share=0.5)
-# says, values, k, (low, high)
+# What is said, the values, k, and the interval that is found.
 CASES = [
     ("many people come down to one value", np.repeat(np.arange(64), 20), 11, (31, 32)),
     ("rules off find the value of one person", np.array([3, 7, 9]), 1, (7, 8)),

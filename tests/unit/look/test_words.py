@@ -110,7 +110,7 @@ def test_a_sentence_with_values_is_translated_and_its_values_kept():
     assert words.text("No number could be released: It did not answer in time.") == (
         "공개할 수 있는 숫자가 없습니다. 시간 안에 답하지 않았습니다."
     )
-    assert words.text("before 2012") == "2012년 이전"
+    assert words.text("before 2012") == "2012년보다 앞"
 
 
 def test_what_people_wrote_is_left_as_it_is():

@@ -1,5 +1,7 @@
 """The audit log as a regulator reads it: its checkpoint and its entries."""
 
+import re
+
 from fastapi import APIRouter, Request, Response
 
 from dure.govern.log import Entry
@@ -13,11 +15,12 @@ from dure.wire.codec import decode
 
 router = APIRouter()
 LINES = 100
+DIGEST = re.compile(r"(sha256:)?[0-9a-f]{32,64}")
 
 
 @router.get("/log")
 async def list_entries(request: Request) -> Response:
-    """The newest entries first seen from the end, some at a time; `before` goes back."""
+    """Newest first, a hundred at a time; `before` goes back."""
     user = await reader(request)
     require(user, UserRole.REGULATOR, where="the audit log")
     hub, words = hub_of(request), words_of(request)
@@ -45,5 +48,10 @@ def _line(logged: Logged, words: Words) -> dict[str, object]:
         "at": words.moment(entry.at),
         "what": words.text(entry.what),
         "who": entry.who,
-        "about": tuple(entry.about.items()),
+        "about": tuple((name, _shortened(value)) for name, value in entry.about.items()),
     }
+
+
+def _shortened(value: str) -> dict[str, str]:
+    """A digest by its first digits; the whole stands in the element's title, and in GET /v1/log/entries."""
+    return {"full": value, "short": f"{value[:19]}…" if DIGEST.fullmatch(value) else ""}

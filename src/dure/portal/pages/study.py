@@ -11,7 +11,7 @@ from starlette.concurrency import run_in_threadpool
 from dure.client import presentation, study_file
 from dure.client.html import html_report
 from dure.client.result import csv_of
-from dure.hub.actions import catalogue, studies
+from dure.hub.actions import studies
 from dure.hub.actions.accounts import Person, UserRole
 from dure.hub.actions.studies import StudyNow, StudyState
 from dure.hub.api.door import hub_of
@@ -47,9 +47,7 @@ async def look_at(request: Request, digest: str) -> Response:
         "report": None,
     }
     if now.state is StudyState.REPORTED and user.role is UserRole.ASKER:
-        shown |= _answer(
-            await _report(request, digest, user), {part.hospital: part.name for part in now.parts}, words
-        )
+        shown |= _answer(await _report(request, digest, user), _names(now), words)
     answer = show(request, "study.html", user=user, **shown)
     if now.over and "hx-request" in request.headers:
         answer.headers["HX-Refresh"] = "true"
@@ -88,9 +86,7 @@ async def report_file(request: Request, digest: str) -> Response:
     """The report as one file."""
     user = await reader(request)
     report = await _report(request, digest, user)
-    hub = hub_of(request)
-    hospitals = await hub.read(catalogue.hospitals, now=hub.clock())
-    names = {hospital.hospital: hospital.name for hospital in hospitals}
+    names = _names(await hub_of(request).read(studies.view, digest, user))
     text = await run_in_threadpool(html_report, report, language=words_of(request).language, names=names)
     return _file(text.encode(), "text/html; charset=utf-8", f"{_stem(report)}.html")
 
@@ -102,10 +98,12 @@ async def _report(request: Request, digest: str, user: Person) -> Report:
 
 
 async def _chart(request: Request, digest: str, number: int) -> dict[str, Any]:
-    report = await _report(request, digest, await reader(request))
+    user = await reader(request)
+    report = await _report(request, digest, user)
+    names = _names(await hub_of(request).read(studies.view, digest, user))
     words = words_of(request)
     theme: Theme = "dark" if request.query_params.get("theme") == "dark" else "light"
-    for figure in presentation.figures(report, words):
+    for figure in presentation.figures(report, words, names):
         if figure.number == number and figure.drawable:
             spec = await run_in_threadpool(figure.specification, words, theme)
             assert spec is not None
@@ -116,6 +114,10 @@ async def _chart(request: Request, digest: str, number: int) -> dict[str, Any]:
 @lru_cache(maxsize=256)
 def _svg(specification: str) -> str:
     return charts.svg(json.loads(specification))
+
+
+def _names(now: StudyNow) -> dict[str, str]:
+    return {part.hospital: part.name for part in now.parts}
 
 
 def _head(now: StudyNow, words: Words) -> dict[str, Any]:
@@ -150,7 +152,7 @@ def _facts(now: StudyNow, words: Words) -> list[tuple[str, str]]:
 def _answer(report: Report, names: dict[str, str], words: Words) -> dict[str, Any]:
     return {
         "report": report,
-        "sections": presentation.sections(report, words),
+        "sections": presentation.sections(report, words, names),
         "parts": presentation.parts(report, words, names),
         "answered": presentation.answered(report),
         "provenance": presentation.provenance(report, words),
