@@ -1,7 +1,7 @@
 """The gate: only what passes here leaves a hospital, and only here is a `Release` made.
 
 Responsible for: the two judgements. `release_*` judge one hospital's answer before it leaves; `judge_total` judges the
-network's support before values are asked for. Not responsible for: permits (`dure.govern.permit`), masks, sending.
+network's support before values are asked for, and `judge_values` what came of them. Not responsible for: permits (`dure.govern.permit`), masks, sending.
 """
 
 from collections.abc import Iterable
@@ -147,11 +147,21 @@ def _fault(layout: Layout, answer: Answer) -> Withheld | None:
         whole = int(answer.support[relation.whole])
         if parts < whole or (relation.disjoint and parts > whole):
             return Withheld(rule=CONSISTENT, reason="Parts don't add up to their whole.")
-    for field in layout.fields:
-        values = answer.sums.values[field.name]
+    return judge_values(answer.sums, answer.support)
+
+
+def judge_values(sums: Sums, support: Support, *, round_to: int = 1) -> Withheld | None:
+    """What no people can add up to, whoever says so: a hospital of itself, or the network of those who answered.
+
+    Args:
+        round_to: what both were rounded to, each by itself, before they were sent.
+    """
+    half = round_to // 2
+    for field in sums.layout.fields:
+        values = sums.values[field.name]
         if not np.isfinite(values).all():
             return Withheld(rule=BOUNDS, reason=f"The field {field.name} is not finite.")
-        if (np.abs(values) > field.bound * answer.support[field.rests_on]).any():
+        if (np.abs(values) > field.bound * (support[field.rests_on] + half) + half * field.grain).any():
             return Withheld(rule=BOUNDS, reason=f"The field {field.name} holds more than its people can add.")
         if field.kind is FieldKind.COUNT and (values < 0).any():
             return Withheld(rule=BOUNDS, reason=f"The field {field.name} counts below zero.")
@@ -179,6 +189,8 @@ def _hide(sums: Sums, is_open: Mask) -> Sums:
 
 
 def _round(sums: Sums, base: int) -> Sums:
+    if base == 1:
+        return sums
     values: dict[str, Numbers] = {}
     for field in sums.layout.fields:
         array = sums.values[field.name]
@@ -187,6 +199,4 @@ def _round(sums: Sums, base: int) -> Sums:
 
 
 def _nearest(values: Numbers, base: int) -> Support:
-    if base == 1:
-        return values.astype(np.int64)
     return ((values.astype(np.int64) + base // 2) // base) * base

@@ -11,9 +11,10 @@ from functools import reduce
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from dure.guard.gate import Withheld, judge_total
-from dure.guard.register import CONSISTENT, LEAST_HOSPITALS
+from dure.guard.gate import Withheld, judge_total, judge_values
+from dure.guard.register import BOUNDS, CONSISTENT, LEAST_HOSPITALS
 from dure.stats.base import Done, Released
 from dure.study.kinds import kind_of
 from dure.study.kinds.base import NETWORK, Step
@@ -248,7 +249,7 @@ def _judge(run: Run, layout: Layout, strand: Strand, support: dict[str, bytes]) 
     try:
         judged = judge_total(layout, _add_counts(support, len(layout.cells)), run.rules, hospitals=outside)
     except OverflowError:
-        return Withholding(rule=CONSISTENT.id, reason="The hospitals' numbers overflow.")
+        return _OVERFLOW
     if isinstance(judged, Withheld):
         return Withholding(rule=judged.rule.id, reason=judged.reason)
     return pack(judged)
@@ -271,19 +272,19 @@ def _after_values(run: Run, step: Step, strand: Strand) -> Strand:
     asked = unpack(strand.open or b"", cells, where="open")
     is_open = asked & unpack(judged, cells, where="open")
     lanes = reduce(ring.add, (ring.from_bytes(numbers, layout.size) for numbers in strand.received.values()))
-    return _step(
-        step, strand, Released(layout=layout, open=is_open, values=Sums.from_ring(layout, lanes).values)
-    )
+    return _step(step, strand, is_open, lanes, _add_counts(strand.support, cells), round_to=1)
 
 
 def _after_release(run: Run, step: Step, strand: Strand) -> Strand:
     layout = _layout(step)
     cells = len(layout.cells)
-    lanes = ring.from_bytes(strand.received[strand.name], cells + layout.size)[cells:]
+    lanes = ring.from_bytes(strand.received[strand.name], cells + layout.size)
     is_open = unpack(strand.open or b"", cells, where="shown")
-    return _step(
-        step, strand, Released(layout=layout, open=is_open, values=Sums.from_ring(layout, lanes).values)
-    )
+    try:
+        support = ring.integers(lanes[:cells])
+    except OverflowError:
+        return replace(strand, withheld=_OVERFLOW)
+    return _step(step, strand, is_open, lanes[cells:], support, round_to=run.rules.round_to)
 
 
 _MOVES: dict[Exchange, Callable[[Run, Step, Strand], Strand]] = {
@@ -293,13 +294,32 @@ _MOVES: dict[Exchange, Callable[[Run, Step, Strand], Strand]] = {
 }
 
 
-def _step(step: Step, strand: Strand, released: Released) -> Strand:
+_OVERFLOW = Withholding(rule=BOUNDS.id, reason="The hospitals' numbers overflow.")
+
+
+def _step(
+    step: Step,
+    strand: Strand,
+    is_open: NDArray[np.bool_],
+    lanes: ring.Lanes,
+    support: Support,
+    *,
+    round_to: int,
+) -> Strand:
+    layout = _layout(step)
+    try:
+        sums = Sums.from_ring(layout, lanes)
+    except OverflowError:
+        return replace(strand, withheld=_OVERFLOW)
     values = {
-        field.name: np.where(released.open[field.rests_on], released.values[field.name], 0)
-        for field in released.layout.fields
+        field.name: np.where(is_open[field.rests_on], sums.values[field.name], 0) for field in layout.fields
     }
+    fault = judge_values(Sums(layout=layout, values=values), support, round_to=round_to)
+    if fault is not None:
+        return replace(strand, withheld=Withholding(rule=fault.rule.id, reason=fault.reason))
     state: Any = decode(step.statistic.state, strand.state, where="state")
-    outcome = step.statistic.step(step.params, state, replace(released, values=values))
+    released = Released(layout=layout, open=is_open, values=values)
+    outcome = step.statistic.step(step.params, state, released)
     if isinstance(outcome, Done):
         return replace(strand, result=encode(outcome.result))
     if strand.round + 1 >= step.statistic.rounds(step.params):
