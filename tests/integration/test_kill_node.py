@@ -22,7 +22,7 @@ from dure.node.config import AutoSign, NodeConfig
 from dure.node.enrolment import enrol
 from dure.node.hub_link import HubLink
 from dure.node.loop import utc_now
-from dure.node.place import opened
+from dure.node.place import is_running, opened
 from dure.study.kinds.distribution import DistributionKind
 from dure.study.report import Report
 from dure.study.spec import Study
@@ -134,6 +134,9 @@ def kill_at_random(served, cdm, folder, *, kills: int, seed: int) -> None:
         node = subprocess.Popen([*RUN, str(folder)], stderr=errors)
         asking.stopping = True
         asking.join(timeout=120)
+        while not is_running(folder):
+            assert node.poll() is None, log.read_text()
+            time.sleep(0.01)
         node.terminate()
         assert node.wait(timeout=30) == 0
     assert not asking.is_alive(), log.read_text()

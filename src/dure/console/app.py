@@ -32,7 +32,7 @@ HOSTS = ["127.0.0.1", "localhost"]
 HEADERS = {
     "Content-Security-Policy": CONTENT_SECURITY_POLICY,
     "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
+    "Referrer-Policy": "same-origin",
     "Cache-Control": "no-store",
 }
 Text = Annotated[str, Form()]
@@ -69,6 +69,10 @@ def create(folder: Path, *, key: str) -> FastAPI:
         kept = request.cookies.get(COOKIE, "")
         if not secrets.compare_digest(kept.encode(), key.encode()):
             return PlainTextResponse("Open the address that dure node console printed.", 403, headers=HEADERS)
+        # A cookie is shared by every port of this machine, so a form must also come from this very one.
+        origin = request.headers.get("origin", "")
+        if request.method != "GET" and origin != f"{request.url.scheme}://{request.url.netloc}":
+            return PlainTextResponse("The form came from another page.", 403, headers=HEADERS)
         return await following(request)
 
     # Added after the guard, it stands before it: another host name learns nothing, not even that a key is wanted.

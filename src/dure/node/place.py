@@ -5,6 +5,7 @@ Not responsible for: making it (`enrolment`), what its files say (`config`, `key
 
 import fcntl
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from dure.node.journal import Journal
 from dure.node.problems import NodeBusy
 
 NODE_KEY, BOARD_KEY, LOCK, SPILL = "node.key", "board.key", "running", "spill"
+LOOK_SECONDS = 0.5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,15 +56,12 @@ def working(folder: Path) -> Iterator[None]:
     """
     descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o600)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(descriptor)
-        raise NodeBusy(
-            f"Another process runs the node in {folder}.",
-            where=str(folder / LOCK),
-            mend="Stop it first (systemctl stop dure-node), or leave it running.",
-        ) from None
-    try:
+        if not _locked(descriptor, within=LOOK_SECONDS):
+            raise NodeBusy(
+                f"Another process runs the node in {folder}.",
+                where=str(folder / LOCK),
+                mend="Stop it first (systemctl stop dure-node), or leave it running.",
+            )
         yield
     finally:
         os.close(descriptor)
@@ -70,8 +69,22 @@ def working(folder: Path) -> Iterator[None]:
 
 def is_running(folder: Path) -> bool:
     """Whether a process works in a folder now."""
+    descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o600)
     try:
-        with working(folder):
-            return False
-    except NodeBusy:
-        return True
+        return not _locked(descriptor, within=0.0)
+    finally:
+        os.close(descriptor)
+
+
+def _locked(descriptor: int, *, within: float) -> bool:
+    """Whether the lock was got in so many seconds: whoever only looks holds it for a moment."""
+    until = time.monotonic() + within
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() >= until:
+                return False
+            time.sleep(0.01)
+        else:
+            return True
