@@ -1,10 +1,11 @@
 """Pages without a browser: headers, cookies, foreign forms, problems as pages, and doors that stay doors."""
 
-import asyncio
 from datetime import UTC, datetime
+from functools import partial
 
 import httpx
 import pytest
+from anyio.from_thread import start_blocking_portal
 
 from dure.hub.actions import accounts
 from dure.hub.actions.accounts import UserRole
@@ -37,30 +38,30 @@ def app(tmp_path):
 
 
 class Door:
-    """A reader over TLS, in this process: keeps cookies, follows nothing."""
+    """A reader over TLS, in this process: keeps cookies, follows nothing. Its loop has a thread of its own."""
 
-    def __init__(self, app):
-        self._loop = asyncio.Runner()
+    def __init__(self, app, portal):
         transport = httpx.ASGITransport(app, raise_app_exceptions=False)
         self._client = httpx.AsyncClient(transport=transport, base_url="https://hub.example")
+        self._portal = portal
         self.cookies = self._client.cookies
 
     def get(self, path, **more):
-        return self._loop.run(self._client.get(path, **more))
+        return self._portal.call(partial(self._client.get, path, **more))
 
     def post(self, path, **more):
-        return self._loop.run(self._client.post(path, **more))
+        return self._portal.call(partial(self._client.post, path, **more))
 
     def close(self):
-        self._loop.run(self._client.aclose())
-        self._loop.close()
+        self._portal.call(self._client.aclose)
 
 
 @pytest.fixture
 def door(app):
-    opened = Door(app)
-    yield opened
-    opened.close()
+    with start_blocking_portal() as portal:
+        opened = Door(app, portal)
+        yield opened
+        opened.close()
 
 
 def _sign_in(door, **more):
