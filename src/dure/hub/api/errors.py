@@ -4,7 +4,7 @@ import logging
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DataError, DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
@@ -51,6 +51,16 @@ async def _http(request: Request, error: Exception) -> Response:
     return JSONResponse(document, error.status_code, media_type=MEDIA_TYPE, headers=error.headers)
 
 
+async def _bad_text(request: Request, error: Exception) -> Response:
+    """PostgreSQL keeps no NUL in a text, and none belongs there."""
+    here = f"{request.method} {request.url.path}"[:200]
+    return document_of(
+        Malformed(
+            "A text holds a character that cannot be kept.", where=here, mend="Leave out control characters."
+        )
+    )
+
+
 async def _database(request: Request, error: Exception) -> Response:
     log.error("the database: %s at %s", type(getattr(error, "orig", error)).__name__, request.url.path)
     return document_of(
@@ -79,6 +89,7 @@ def handle(app: FastAPI) -> None:
     app.add_exception_handler(Problem, _problem)
     app.add_exception_handler(RequestValidationError, _bad_request)
     app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(DataError, _bad_text)
     for kind in (DBAPIError, PoolTimeout):
         app.add_exception_handler(kind, _database)
     app.add_exception_handler(Exception, _unforeseen)
