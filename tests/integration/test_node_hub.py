@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 import pytest
 
 from dure.demo.synth import generate
@@ -264,6 +265,22 @@ def test_two_nodes_never_work_in_one_folder(node):
     with node.running() as process:
         assert "waits for work" in next(line for line in process.stderr if "waits" in line)
         assert "Another process" in node.dure("run", "--once", code=74)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="what a process has mapped is read from Linux's /proc")
+def test_an_idle_node_gives_its_memory_back(node):
+    """The process stays the same to whoever watches it, and no longer holds the libraries of its work."""
+    settings = node.folder / "node.yaml"
+    settings.write_text(settings.read_text().replace("idle_minutes: 10", "idle_minutes: 0"))
+    node.submit()
+    with node.running() as process:
+        assert "starts afresh" in next(line for line in process.stderr if "afresh" in line)
+        next(line for line in process.stderr if "waits for the board" in line)
+        maps = Path(f"/proc/{process.pid}/maps").read_text()
+        assert "libarrow" not in maps
+        assert "libsqlite" in maps or "_sqlite3" in maps
+        mebibytes = psutil.Process(process.pid).memory_full_info().pss / 2**20
+        assert mebibytes < 100
 
 
 def test_a_folder_that_is_no_node_is_named(tmp_path):

@@ -151,7 +151,7 @@ class Board:
         return pending
 
     def _pending(self, offer: Offer, now: datetime) -> Pending:
-        request, fault = None, offer.fault
+        request, fault = None, ""
         title = ""
         try:
             title = peek(Study, offer.envelope, where="study").title

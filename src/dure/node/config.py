@@ -49,7 +49,7 @@ class NodeConfig:
         proxy: an HTTP proxy's address; null: as HTTPS_PROXY and NO_PROXY say.
         ca_file: certificates to trust instead of the usual ones, such as those of the hospital's own proxy.
         wait_seconds: how long one poll may wait at the hub.
-        idle_minutes: after how long without work the extractor and the calculator are stopped.
+        idle_minutes: after how long without work the node gives its memory back, the extractor's and calculator's too.
         memory: the most memory for the database, and for the calculator.
         work_minutes: how long one answer may take.
     """
@@ -124,7 +124,7 @@ def check(config: NodeConfig, *, where: str) -> None:
             where=f"{where}, rules",
             mend="Give least_people of 2 or more (11 is usual), or declare the data public or synthetic.",
         )
-    for name, least in (("wait_seconds", 0), ("idle_minutes", 1), ("work_minutes", 1)):
+    for name, least in (("wait_seconds", 0), ("idle_minutes", 0), ("work_minutes", 1)):
         if getattr(config, name) < least:
             raise BadSetup(f"{name} is too small.", where=f"{where}, {name}", mend=f"Give {least} or more.")
     check_address(config.hub, insecure_http=config.insecure_http, where=f"{where}, hub")

@@ -12,7 +12,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from dure.node.problems import NoNode
+from dure.node.problems import BadSetup, NoNode
 from dure.wire.codec import decode, digest, encode
 from dure.wire.envelope import Envelope
 from dure.wire.messages import Exchange, Position, Task
@@ -20,10 +20,13 @@ from dure.wire.messages import Exchange, Position, Task
 FILE = "journal.db"
 DATASET = "dataset version"
 """The fact under which the declared dataset version is kept."""
-SCHEMA = """
+VERSION = 1
+"""Of the schema below: a journal of another version is not guessed at."""
+SCHEMA = f"""
+PRAGMA user_version = {VERSION};
 CREATE TABLE fact (name TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT;
 CREATE TABLE offer (study TEXT PRIMARY KEY, envelope BLOB NOT NULL, seen TEXT NOT NULL, closed INTEGER NOT NULL DEFAULT 0,
-  fault TEXT NOT NULL DEFAULT '') STRICT;
+  fault TEXT NOT NULL DEFAULT '', judged TEXT NOT NULL DEFAULT '') STRICT;
 CREATE TABLE decision (study TEXT PRIMARY KEY, envelope BLOB NOT NULL, payload TEXT NOT NULL, yes INTEGER NOT NULL,
   who TEXT NOT NULL, at TEXT NOT NULL) STRICT;
 CREATE TABLE seat (run TEXT PRIMARY KEY, study TEXT NOT NULL, permit TEXT NOT NULL, offer BLOB NOT NULL,
@@ -45,13 +48,19 @@ EXCHANGES = {exchange: place for place, exchange in enumerate(Exchange)}
 
 @dataclass(frozen=True, kw_only=True)
 class Offer:
-    """A study put before this hospital. `fault` says why it can't be signed, if it can't."""
+    """A study put before this hospital.
+
+    Attributes:
+        fault: why it can't be signed, if it can't.
+        judged: by which directory and standing yes it was found to wait for a person; "" while it wasn't.
+    """
 
     study: str
     envelope: Envelope
     seen: datetime
     closed: bool
     fault: str
+    judged: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,6 +114,14 @@ class Journal:
         )
         if make:
             self._db.executescript(SCHEMA)
+        version = self._row("PRAGMA user_version")
+        if version != (VERSION,):
+            self._db.close()
+            raise BadSetup(
+                f"{FILE} was written by another version of Dure.",
+                where=str(path),
+                mend="Run the version that wrote it; the release notes say how a journal is brought over.",
+            )
 
     def close(self) -> None:
         self._db.close()
@@ -118,15 +135,9 @@ class Journal:
         """
         try:
             self._db.execute("BEGIN IMMEDIATE")
-            try:
-                yield
-            except BaseException:
-                self._db.execute("ROLLBACK")
-                raise
+            yield
             self._db.execute("COMMIT")
         except sqlite3.OperationalError as error:
-            if self._db.in_transaction:
-                self._db.execute("ROLLBACK")
             if "full" in str(error):
                 from dure.engines.problems import DiskFull
 
@@ -136,6 +147,9 @@ class Journal:
                     mend="Free room on that disk; the node goes on by itself.",
                 ) from error
             raise
+        finally:
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
 
     # facts
 
@@ -164,12 +178,25 @@ class Journal:
     def offers(self) -> list[Offer]:
         """All offers, newest first."""
         rows = self._db.execute(
-            "SELECT study, envelope, seen, closed, fault FROM offer ORDER BY seen DESC, study"
+            "SELECT study, envelope, seen, closed, fault, judged FROM offer ORDER BY seen DESC, study"
         )
         return [_offer(row) for row in rows]
 
+    def mark_judged(self, study: str, basis: str) -> None:
+        """An offer waits for a person, judged by so much."""
+        self._db.execute("UPDATE offer SET judged = ? WHERE study = ?", (basis, study))
+
+    def undecided(self) -> int:
+        """How many open offers wait for the board."""
+        row = self._row(
+            "SELECT count(*) FROM offer LEFT JOIN decision USING (study) WHERE NOT closed AND payload IS NULL"
+        )
+        return int(row[0]) if row is not None else 0
+
     def offer(self, study: str) -> Offer | None:
-        row = self._row("SELECT study, envelope, seen, closed, fault FROM offer WHERE study = ?", study)
+        row = self._row(
+            "SELECT study, envelope, seen, closed, fault, judged FROM offer WHERE study = ?", study
+        )
         return None if row is None else _offer(row)
 
     def decide(self, study: str, envelope: Envelope, *, yes: bool, who: str, now: datetime) -> None:
@@ -362,4 +389,5 @@ def _offer(row: tuple[Any, ...]) -> Offer:
         seen=datetime.fromisoformat(row[2]),
         closed=bool(row[3]),
         fault=row[4],
+        judged=row[5],
     )

@@ -7,6 +7,7 @@ Responsible for: time, and going on whatever the network does. Not responsible f
 import logging
 import random
 import secrets
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -36,6 +37,8 @@ SHORTEST, LONGEST = 0.5, 60.0
 IDLE_SHORTEST, IDLE_LONGEST = 0.05, 2.0
 HELD_SECONDS = 1.0
 """A poll that brought nothing new sooner than this was not held by the hub: the node waits by itself."""
+HEAVY = "dure.study.kinds"
+"""Imported with the first request; the libraries behind it can't be unloaded."""
 log = logging.getLogger("dure.node")
 
 
@@ -87,6 +90,7 @@ class Node:
             board_key=partial(_unlocked_board_key, place),
         )
         self._said = ""
+        self._last_news = time.monotonic()
 
     def close(self) -> None:
         self.workshop.stop()
@@ -114,7 +118,10 @@ class Node:
         return news or sent > 0
 
     def run(self) -> None:
-        """Turn after turn, until a signal ends the process."""
+        """Turn after turn, until a signal ends the process; or until it has worked and then been idle for long.
+
+        Then it returns: a process that starts afresh is small again, and the journal has all that it knows.
+        """
         trouble, idle = (
             Backoff(shortest=SHORTEST, longest=LONGEST),
             Backoff(shortest=IDLE_SHORTEST, longest=IDLE_LONGEST),
@@ -126,13 +133,16 @@ class Node:
                 trouble.reset()
                 if news:
                     idle.reset()
+                    self._last_news = time.monotonic()
                     continue
-                self._rest()
+                if self._is_idle():
+                    return
                 if time.monotonic() - began < HELD_SECONDS:
                     time.sleep(idle.wait())
             except (HubUnreachable, HubRefused, Untrusted) as problem:
                 self.say(self._waits_for(problem))
-                self._rest()
+                if self._is_idle():
+                    return
                 time.sleep(trouble.wait())
             except Problem as problem:
                 self.say(f"{problem.title}: {problem.what} {problem.mend}")
@@ -150,8 +160,7 @@ class Node:
             log.info("%s", line)
 
     def _waits(self) -> str:
-        journal = self.place.journal
-        undecided = sum(not one.closed and journal.decision(one.study) is None for one in journal.offers())
+        undecided = self.place.journal.undecided()
         return f"waits for {f'the board to decide (requests: {undecided}), and for ' * bool(undecided)}work"
 
     def _waits_for(self, problem: Problem) -> str:
@@ -163,11 +172,10 @@ class Node:
             return f"waits: the hub says {problem.what} ({problem.where}) {problem.mend}"
         return f"waits for the root: {problem.what} {problem.mend}"
 
-    def _rest(self) -> None:
-        """Stop the extractor and the calculator when they have been idle."""
-        idle = time.monotonic() - self.workshop.last_used
-        if self.workshop.processes and idle > self.place.config.idle_minutes * 60:
-            self.workshop.stop()
+    def _is_idle(self) -> bool:
+        """Whether this process carries what only work needs, and has had no work for long."""
+        quiet = time.monotonic() - max(self._last_news, self.workshop.last_used)
+        return HEAVY in sys.modules and quiet > self.place.config.idle_minutes * 60
 
     def _poll(self, epoch: int, wait_seconds: int) -> Envelope:
         poll = Poll(

@@ -5,6 +5,7 @@ tables on a screen (`plain_words`).
 """
 
 import logging
+import os
 import signal
 import sys
 import time
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from dure.node import enrolment, keys
+from dure.node import keys
 from dure.node.config import NodeConfig
 from dure.node.hub_link import HubLink
 from dure.node.journal import DATASET
@@ -41,6 +42,8 @@ Say = Callable[[str], None]
 
 def init(folder: Path, config: NodeConfig, *, code: str, passphrase: str | None, say: Say) -> None:
     """Make the node and say what is to be read to the root. Raises as `enrolment.enrol`."""
+    from dure.node import enrolment
+
     config = replace(config, root_key=enrolment.root_key(config.root_key))
     link = link_of(config)
     try:
@@ -62,7 +65,10 @@ def init(folder: Path, config: NodeConfig, *, code: str, passphrase: str | None,
 
 
 def run(place: Place, *, once: bool, until_idle: bool) -> None:
-    """Work. Raises NodeBusy; with `once` or `until_idle`, also what keeps the node from working."""
+    """Work. Raises NodeBusy; with `once` or `until_idle`, also what keeps the node from working.
+
+    A node that has been idle after work replaces its process by a new one, of the same number and arguments.
+    """
     _log_to_standard_error()
     signal.signal(signal.SIGTERM, _end)
     with working(place.folder):
@@ -76,6 +82,10 @@ def run(place: Place, *, once: bool, until_idle: bool) -> None:
                 node.run()
         finally:
             node.close()
+    if not (once or until_idle):
+        place.journal.close()
+        logging.getLogger("dure.node").info("starts afresh, to give back memory")
+        os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606 - the same program again
 
 
 def status(place: Place, *, now: datetime) -> list[tuple[str, str]]:

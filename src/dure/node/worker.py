@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from dure.node.config import NodeConfig
+from dure.node.config import AutoSign, NodeConfig
 from dure.node.journal import Journal
 from dure.node.trust import Trust
 from dure.wire.codec import Malformed, decode, digest, encode
@@ -103,14 +103,17 @@ class Worker:
 
     def hear_offer(self, offer: StudyOffer, directory: Directory) -> bool:
         """Keep an offer for the board, and sign it if the standing yes covers it. Whether it is new."""
-        from dure.govern.permit import verify_study
-
         study_digest = offer.study.digest
         decision = self.journal.decision(study_digest)
         if decision is not None:
             self._send_again_about(decision.payload)
             return False
         known = self.journal.offer(study_digest)
+        basis = self._basis()
+        if known is not None and not known.closed and known.judged == basis:
+            return False
+        from dure.govern.permit import verify_study
+
         study, fault = None, ""
         try:
             study = verify_study(offer.study, directory, now=self.clock(), where="study")
@@ -125,9 +128,15 @@ class Worker:
         from dure.node.decision import fits
 
         rule = self.config.auto_sign
-        if rule is not None and fits(rule, study) and self._sign_by_rule(study_digest, offer.study):
-            return True
+        if rule is not None and fits(rule, study):
+            return self._sign_by_rule(study_digest, offer.study) or known is None
+        with self.journal.writing():
+            self.journal.mark_judged(study_digest, basis)
         return known is None
+
+    def _basis(self) -> str:
+        """What a request was judged by: while it is the same, so is the judgement, and nothing large need be loaded."""
+        return f"{self.trust.version} {digest(encode(self.config.auto_sign, AutoSign | None))}"
 
     def _sign_by_rule(self, study_digest: str, envelope: Envelope) -> bool:
         from dure.node.signing import sign

@@ -212,3 +212,24 @@ def test_a_hub_that_answers_html_is_no_hub(network):
     network.boot()
     with pytest.raises(Exception, match="It answered 502"):
         network.turn()
+
+
+def test_a_waiting_request_is_judged_again_only_when_what_it_was_judged_by_changes(network, monkeypatch):
+    import dure.govern.permit as permit
+
+    verified = []
+    real = permit.verify_study
+    monkeypatch.setattr(permit, "verify_study", lambda *a, **k: verified.append(1) or real(*a, **k))
+    network.hub.offer(network.study())
+    network.turns()
+    network.turn()
+    network.boot()
+    network.turn()
+    assert len(verified) == 1
+    network.version = 2
+    network.turn()
+    assert len(verified) == 2
+    lists = {"kinds": ("distribution",), "purposes": ("safety",), "modes": (Mode.TOTAL,)}
+    object.__setattr__(network.config, "auto_sign", AutoSign(**lists, askers=("maker",)))
+    network.turns()
+    assert "hanbit" in network.hub.permits
