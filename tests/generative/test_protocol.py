@@ -18,6 +18,7 @@ from dure.study.protocol.answer import message, through_gate
 from dure.study.protocol.run import FINAL, Expired, Run, Stage, compose
 from dure.study.protocol.transitions import OutOfTurn
 from dure.study.spec import Purpose, Study
+from dure.wire import ring
 from dure.wire.codec import decode, digest, encode
 from dure.wire.messages import Acceptance, Exchange, Permit, Provenance, Refusal
 from dure.wire.rules import RULES_OFF, Mode, Rules
@@ -189,6 +190,40 @@ def test_what_answers_no_open_question_is_refused():
             advance(world.study, world.run, spoiled, now=NOW)
     short = advance(world.study, world.run, replace(good, numbers=good.numbers[:-16]), now=NOW)
     assert short.dropped["h0"].rule == "consistent"
+
+
+def lies(numbers, value, at):
+    lanes = ring.from_bytes(numbers, len(numbers) // 16).copy()
+    lanes[at] = ring.to_ring(np.array([value], dtype=np.float64), 0)[0]
+    return ring.to_bytes(lanes)
+
+
+@pytest.mark.parametrize("mode", Mode)
+@pytest.mark.parametrize("exchange", [Exchange.SUPPORT, Exchange.VALUES, Exchange.RELEASE])
+@pytest.mark.parametrize("value", [2.0**119, -(2.0**119), 2.0**62, -(2.0**62), -1.0])
+def test_a_liar_spoils_no_more_than_its_own_result(mode, exchange, value):
+    """The run still ends, with a rule named; in `by_hospital` every other hospital's result is there."""
+    world = World(QUESTIONS["feasibility"], mode, RULES_OFF, 1, 4)
+    while world.run.stage not in FINAL:
+        for hospital in world.frames:
+            event = world.event(hospital)
+            if event is None:
+                continue
+            if hospital == "h0" and getattr(event, "numbers", None) and event.position.exchange is exchange:
+                event = replace(event, numbers=lies(event.numbers, value, -1))
+            world.apply(event)
+    results = {outcome.name: outcome for outcome in world.run.outcomes}
+    if mode is Mode.BY_HOSPITAL:
+        assert {name for name, outcome in results.items() if outcome.result is not None} >= {"h1", "h2", "h3"}
+    lied = exchange in (
+        (Exchange.RELEASE,) if mode is Mode.BY_HOSPITAL else (Exchange.SUPPORT, Exchange.VALUES)
+    )
+    spoiled = results["h0" if mode is Mode.BY_HOSPITAL else NETWORK]
+    if lied and (abs(value) > 1 or exchange is not Exchange.VALUES):
+        assert spoiled.result is None
+        assert spoiled.withheld.rule in {"bounds", "consistent"}
+    elif not lied:
+        assert spoiled.result is not None
 
 
 def test_silence_ends_a_hospital_s_part():

@@ -118,6 +118,8 @@ def judge_total(layout: Layout, support: Support, rules: Rules, *, hospitals: in
         )
     if (support < 0).any():
         return Withheld(rule=BOUNDS, reason="A hospital sent a negative number of people.")
+    if _contradicts(layout, support):
+        return Withheld(rule=CONSISTENT, reason="A hospital sent parts that don't add up to their whole.")
     is_open = open_cells(layout, support, rules.least_people)
     if not (is_open & (support > 0)).any():
         return Withheld(rule=LEAST_PEOPLE, reason="No cell rests on enough people in the whole network.")
@@ -142,12 +144,18 @@ def _fault(layout: Layout, answer: Answer) -> Withheld | None:
         return Withheld(rule=CONSISTENT, reason="The answer is not laid out as the study says.")
     if (answer.support < 0).any():
         return Withheld(rule=BOUNDS, reason="A number of people is negative.")
-    for relation in layout.relations:
-        parts = int(answer.support[list(relation.parts)].sum())
-        whole = int(answer.support[relation.whole])
-        if parts < whole or (relation.disjoint and parts > whole):
-            return Withheld(rule=CONSISTENT, reason="Parts don't add up to their whole.")
+    if _contradicts(layout, answer.support):
+        return Withheld(rule=CONSISTENT, reason="Parts don't add up to their whole.")
     return judge_values(answer.sums, answer.support)
+
+
+def _contradicts(layout: Layout, support: Support) -> bool:
+    """Whether parts make less than their whole or, where nobody is in two of them, more."""
+    for relation in layout.relations:
+        parts, whole = int(support[list(relation.parts)].sum()), int(support[relation.whole])
+        if parts < whole or (relation.disjoint and parts > whole):
+            return True
+    return False
 
 
 def judge_values(sums: Sums, support: Support, *, round_to: int = 1) -> Withheld | None:

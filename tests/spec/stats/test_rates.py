@@ -1,5 +1,7 @@
 """Rates on a handful of people, and the exact interval against known values."""
 
+import csv
+
 import numpy as np
 import pytest
 
@@ -35,3 +37,18 @@ def test_people_are_counted_once_and_only_while_at_risk():
 def test_the_exact_interval_of_a_count(events, low, high):
     """The published table of exact Poisson limits."""
     assert poisson_exact(events, 1) == pytest.approx((low, high), abs=1e-3)
+
+
+@pytest.mark.parametrize("arm", ["trt0", "trt1"])
+def test_the_exact_interval_is_that_of_r(shared, arm):
+    """R's answer for thousands of events over some ten thousand person-years."""
+    with (shared / "reference" / "reference.csv").open(newline="") as file:
+        known = {
+            row["term"].removeprefix(f"{arm}_"): row
+            for row in csv.DictReader(file)
+            if row["id"] == "A11" and row["quantity"] == "ir" and row["term"].startswith(arm)
+        }
+    events, years = int(float(known["events"]["value"])), float(known["py"]["value"])
+    assert events / years == pytest.approx(float(known["rate"]["value"]), rel=float(known["rate"]["tol"]))
+    for end, name in zip(poisson_exact(events, years), ("lcl", "ucl"), strict=True):
+        assert end == pytest.approx(float(known[name]["value"]), rel=float(known[name]["tol"]))

@@ -4,7 +4,15 @@ import numpy as np
 import pytest
 
 from dure.guard import register
-from dure.guard.gate import Release, Withheld, judge_total, release_hospital, release_support, release_values
+from dure.guard.gate import (
+    Release,
+    Withheld,
+    judge_total,
+    judge_values,
+    release_hospital,
+    release_support,
+    release_values,
+)
 from dure.stats.base import Answer
 from dure.wire import ring
 from dure.wire.messages import unpack
@@ -142,3 +150,59 @@ def test_the_page_for_boards_is_the_register(request):
     for rule in register.REGISTER:
         setting = f"`{rule.parameter}`" if rule.parameter else "not settable"
         assert f"| `{rule.id}` | {rule.stops} | {setting} | {rule.applies} |" in page
+
+
+def test_a_hidden_whole_with_a_shown_part_is_remembered_and_compared():
+    """Its number is hidden, but its parts speak of its people: without a few of them they would speak of those few."""
+    funnel = Layout(
+        cells=("entered", "left over", "in", "f", "m"),
+        relations=(Relation(whole=0, parts=(1, 2)), Relation(whole=2, parts=(3, 4))),
+        fields=(
+            Field(name="n", kind=FieldKind.COUNT, unit=Unit.PERSON, bound=1, rests_on=np.array([0, 2, 3, 4])),
+        ),
+    )
+    support = np.array([100, 3, 97, 50, 47])
+    entered = Answer(
+        sums=Sums(layout=funnel, values={"n": support[[0, 2, 3, 4]]}),
+        support=support,
+        populations={"entered": np.arange(100), "in": np.arange(97)},
+    )
+    release = release_hospital(funnel, entered, Rules())
+    opened = unpack(release.shown, 5, where="test")
+    assert not opened[2]
+    assert opened[[3, 4]].any()
+    assert release.populations == ("entered", "in")
+    withheld = release_hospital(funnel, entered, Rules(), [np.arange(1, 97)])
+    assert withheld.rule is register.SMALL_DIFFERENCE
+
+
+def sums(n, days):
+    return Sums(layout=LAYOUT, values={"n": np.array(n), "days": np.array(days)})
+
+
+@pytest.mark.parametrize(
+    ("n", "days", "round_to", "lawful"),
+    [
+        ([9, 4, 3, 2], [900, 400, 300, 200], 1, True),
+        ([10, 4, 3, 2], [0, 0, 0, 0], 1, False),
+        ([9, 4, 3, -1], [0, 0, 0, 0], 1, False),
+        ([9, 4, 3, 2], [901, 0, 0, 0], 1, False),
+        ([9, 4, 3, 2], [-900, 0, 0, 0], 1, True),
+        ([9, 4, 3, 2], [-901, 0, 0, 0], 1, False),
+        ([10, 0, 0, 0], [3225, 0, 0, 0], 10, True),
+        ([10, 0, 0, 0], [3650, 0, 0, 0], 10, False),
+        ([9 + 11, 0, 0, 0], [0, 0, 0, 0], 10, False),
+    ],
+)
+def test_totals_that_no_people_add_up_to(n, days, round_to, lawful):
+    fault = judge_values(sums(n, days), np.array([9, 4, 3, 2]), round_to=round_to)
+    assert (fault is None) == lawful
+    assert lawful or fault.rule is register.BOUNDS
+
+
+def test_what_a_gate_rounded_is_lawful_to_the_hub():
+    for people in range(11, 60):
+        release = release_hospital(LAYOUT, answer(people, people, people), Rules())
+        lanes = ring.from_bytes(release.numbers, 4 + LAYOUT.size)
+        told = Sums.from_ring(LAYOUT, lanes[4:])
+        assert judge_values(told, ring.integers(lanes[:4]), round_to=10) is None
