@@ -32,7 +32,7 @@ def deliver(journal: Journal, link: HubLink, *, clock: Callable[[], datetime]) -
                 journal.mark_returned(letter, f"{problem.http_status} {problem.what}"[:500])
             log.warning("returned by the hub: %s (%s)", about, problem.what)
             continue
-        with journal.writing():
+        with journal.writing(durable=False):
             journal.mark_sent(letter, now=clock())
         log.info("sent: %s, %d bytes", about, len(body))
         taken += 1

@@ -127,13 +127,18 @@ class Journal:
         self._db.close()
 
     @contextmanager
-    def writing(self) -> Iterator[None]:
+    def writing(self, *, durable: bool = True) -> Iterator[None]:
         """One transaction: all of it, or, after an error or a crash, none.
+
+        Args:
+            durable: whether it is on the disk when this returns. What may be forgotten needs no wait: a letter whose
+                receipt is lost with the power goes out again as the same bytes.
 
         Raises:
             DiskFull: no room.
         """
         try:
+            self._db.execute(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
             self._db.execute("BEGIN IMMEDIATE")
             yield
             self._db.execute("COMMIT")

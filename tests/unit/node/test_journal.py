@@ -97,3 +97,7 @@ def test_a_journal_that_is_gone_is_not_begun_anew(tmp_path):
 def test_every_write_is_on_the_disk_before_it_counts(journal):
     assert journal._row("PRAGMA journal_mode") == ("wal",)
     assert journal._row("PRAGMA synchronous") == (2,)
+    with journal.writing(durable=False):
+        pass
+    with journal.writing():
+        assert journal._row("PRAGMA synchronous") == (2,)
