@@ -74,7 +74,7 @@ LAWFUL_STATE = GateRule(
     stops="A question hidden in the state that the hub sends from round to round.",
     parameter="",
     applies="each node, before it computes",
-    shown_by="tests/unit/node/test_worker.py",
+    shown_by="tests/unit/node/test_hostile_hub.py",
 )
 
 REGISTER = (LEAST_PEOPLE, ROUNDING, LEAST_HOSPITALS, BOUNDS, CONSISTENT, SMALL_DIFFERENCE, LAWFUL_STATE)

@@ -120,7 +120,7 @@ def _permit(study: Study, study_digest: str, name: str, site: Site, now: datetim
         provenance=site.provenance,
         mode=study.mode,
         rules=site.rules,
-        rounds=sum(2 * step.statistic.rounds(step.params) for step in steps),
+        rounds=sum(step.statistic.rounds(step.params) for step in steps),
         issued=now,
         expires=study.expires,
     )

@@ -302,6 +302,15 @@ class Journal:
         rows = self._db.execute("SELECT DISTINCT run FROM answer WHERE permit = ? AND numbers > 0", (permit,))
         return {row[0] for row in rows}
 
+    def releases(self, run: str, step: int) -> list[bytes]:
+        """The sealed contributions of one step, `by_hospital`, in the order of their rounds."""
+        rows = self._db.execute(
+            "SELECT l.body FROM answer a JOIN letter l ON l.id = a.letter"
+            " WHERE a.run = ? AND a.step = ? AND a.exchange = 'release' AND a.numbers > 0 ORDER BY a.round",
+            (run, step),
+        )
+        return [bytes(row[0]) for row in rows]
+
     def departures(self) -> list[tuple[str, ...]]:
         """What has left, newest first: at, study, run, step, round, exchange, bytes of numbers, rule, sent."""
         rows = self._db.execute(

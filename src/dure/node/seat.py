@@ -8,20 +8,27 @@ from typing import Any
 
 from dure.govern.permit import NotPermitted, Seated
 from dure.node.journal import Given, order
-from dure.stats.base import BadState
+from dure.stats.base import BadState, Done
 from dure.study.kinds import kind_of
 from dure.study.kinds.base import Step
+from dure.study.protocol.answer import follow
 from dure.wire.codec import decode, digest
-from dure.wire.messages import Exchange, Position, Task
+from dure.wire.messages import Contribution, Exchange, Position, Task
 from dure.wire.rules import Mode
 
 
-def judge_turn(seated: Seated, task: Task, given: list[Given], step: Step) -> None:
+def judge_turn(
+    seated: Seated, task: Task, given: list[Given], step: Step, released: tuple[Contribution, ...]
+) -> None:
     """Whether a task may come now, after the answers given.
+
+    Args:
+        released: this hospital's own releases in the step so far, in `by_hospital`, in order.
 
     Raises:
         NotPermitted: a position before or beside the order of the run.
-        BadState: a first round that doesn't begin at the beginning; values from another state than their support.
+        BadState: a first round that doesn't begin at the beginning; values from another state than their support;
+            in `by_hospital`, a state that this hospital's own releases don't lead to.
     """
     here = f"task of run {task.run}"
     place = task.position
@@ -43,22 +50,43 @@ def judge_turn(seated: Seated, task: Task, given: list[Given], step: Step) -> No
                 mend="Nothing to do here.",
             )
         return
-    _judge_round(seated, task, before, step)
+    _judge_round(seated, task, before, step, released)
 
 
 def _judge_round(
-    seated: Seated, task: Task, before: dict[tuple[int, int, Exchange], Given], step: Step
+    seated: Seated,
+    task: Task,
+    before: dict[tuple[int, int, Exchange], Given],
+    step: Step,
+    released: tuple[Contribution, ...],
 ) -> None:
     place, here = task.position, f"task of run {task.run}"
     last = Exchange.VALUES if seated.manifest.mode is Mode.TOTAL else Exchange.RELEASE
     if place.round > 0:
         if (place.step, place.round - 1, last) not in before:
             raise NotPermitted("A round is left out.", where=here, mend="Nothing to do here.")
+        if seated.manifest.mode is Mode.BY_HOSPITAL:
+            _judge_own_path(task, step, released)
         return
     state: Any = decode(step.statistic.state, task.state or b"", where=here)
     if state != step.statistic.begin(step.params):
         raise BadState(
             "The first round doesn't begin at the beginning.", where=here, mend="Nothing to do here."
+        )
+
+
+def _judge_own_path(task: Task, step: Step, released: tuple[Contribution, ...]) -> None:
+    """In `by_hospital` the state follows from what this hospital released: any other is a question by the hub."""
+    here = f"task of run {task.run}"
+    state: Any = step.statistic.begin(step.params)
+    for one in released:
+        outcome = follow(step, state, one)
+        if isinstance(outcome, Done):
+            raise NotPermitted("The statistic is finished.", where=here, mend="Nothing to do here.")
+        state = outcome.state
+    if decode(step.statistic.state, task.state or b"", where=here) != state:
+        raise BadState(
+            "This hospital's own numbers lead to another state.", where=here, mend="Nothing to do here."
         )
 
 

@@ -19,9 +19,10 @@ from dure.node.journal import Journal
 from dure.node.trust import Trust
 from dure.wire.codec import Malformed, decode, digest, encode
 from dure.wire.directory import Directory, Untrusted
-from dure.wire.envelope import Envelope, public_text, seal
+from dure.wire.envelope import Envelope, peek, public_text, seal
 from dure.wire.messages import (
     Acceptance,
+    Contribution,
     Exchange,
     Manifest,
     PollAnswer,
@@ -275,7 +276,11 @@ class Worker:
             step = judge_task(
                 seated, task, rounds_spent=self.journal.rounds_spent(permit, besides=task), now=self.clock()
             )
-            judge_turn(seated, task, self.journal.given(task.run), step)
+            released = tuple(
+                peek(Contribution, decode(Envelope, body, where="journal"), where="journal")
+                for body in self.journal.releases(task.run, task.position.step)
+            )
+            judge_turn(seated, task, self.journal.given(task.run), step, released)
         except Problem as problem:
             rule = LAWFUL_STATE.id if isinstance(problem, (BadState, Malformed)) else NOT_PERMITTED
             log.warning("run %s: task refused: %s", task.run, problem.what)

@@ -6,6 +6,7 @@ from typing import Any
 
 from dure import __version__
 from dure.study.kinds import kind_of
+from dure.study.kinds.base import NETWORK
 from dure.study.protocol.run import Run, Stage
 from dure.study.report import Part, Participation, Report
 from dure.study.spec import Study
@@ -17,6 +18,7 @@ SYNTHETIC = "Synthetic data: these people do not exist. Nothing here is evidence
 PUBLIC = "Some of these data are declared public."
 RULES_OFF = "The rules of disclosure are off: every dataset is declared public or synthetic."
 WITHHELD = "No number could be released: {reason}"
+WITHHELD_IN_PART = "A part of the answer could not be released: {reason}"
 ROUNDED = "Each hospital rounded its numbers before they left; rates are computed from rounded numbers."
 COUNTED_TWICE = "People are counted per hospital: one person in two hospitals counts twice."
 
@@ -80,9 +82,11 @@ def _banners(run: Run, permits: tuple[Permit, ...]) -> tuple[str, ...]:
         banners.append(PUBLIC)
     if run.rules.off:
         banners.append(RULES_OFF)
+    reasons = sorted({outcome.withheld.reason for outcome in run.outcomes if outcome.withheld is not None})
     if run.stage is not Stage.DONE:
-        reasons = {outcome.withheld.reason for outcome in run.outcomes if outcome.withheld is not None}
-        banners.append(WITHHELD.format(reason=" ".join(sorted(reasons))))
+        banners.append(WITHHELD.format(reason=" ".join(reasons)))
+    elif any(outcome.name == NETWORK and outcome.withheld is not None for outcome in run.outcomes):
+        banners.append(WITHHELD_IN_PART.format(reason=" ".join(reasons)))
     return tuple(banners)
 
 

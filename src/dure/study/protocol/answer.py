@@ -4,14 +4,17 @@ Responsible for: which gate serves which exchange. Not responsible for: permits 
 """
 
 from collections.abc import Iterable
+from typing import Any
 
 from dure.guard.gate import Release, Withheld, release_hospital, release_support, release_values
 from dure.guard.populations import People
-from dure.stats.base import Answer
+from dure.stats.base import Answer, Released
 from dure.study.kinds.base import Step
+from dure.wire import ring
 from dure.wire.codec import digest, encode
 from dure.wire.messages import Contribution, Exchange, Refusal, Task, unpack
 from dure.wire.rules import Rules
+from dure.wire.sums import Sums
 
 
 def through_gate(
@@ -33,6 +36,19 @@ def through_gate(
             return release_hospital(layout, answer, rules, past)
         case Exchange.ACCEPT:
             raise ValueError("ACCEPT asks for no numbers")
+
+
+def follow(step: Step, state: Any, given: Contribution) -> Any:
+    """What a hospital's own release leads to, in `by_hospital`: `Again` with the next state, or `Done`.
+
+    The hospital knows all that decides it, so it can tell what the hub may ask next, and nothing else.
+    """
+    layout = step.statistic.layout(step.params)
+    cells = len(layout.cells)
+    lanes = ring.from_bytes(given.numbers, cells + layout.size)[cells:]
+    shown = unpack(given.shown or b"", cells, where=f"release in run {given.run}")
+    values = Sums.from_ring(layout, lanes).values
+    return step.statistic.step(step.params, state, Released(layout=layout, open=shown, values=values))
 
 
 def message(released: Release | Withheld, task: Task, hospital: str) -> Contribution | Refusal:

@@ -345,9 +345,13 @@ def _next_step(study: Study, run: Run, step: Step) -> Run:
     )
     steps = _steps(study)
     seated = [hospital for hospital in run.roster if hospital not in run.dropped]
-    if run.step + 1 < len(steps) and _too_few(run, seated) is None:
+    too_few = _too_few(run, seated)
+    if run.step + 1 < len(steps) and too_few is None:
         following = steps[run.step + 1]
         return replace(run, outcomes=outcomes, step=run.step + 1, strands=_begin(following, run.mode, seated))
+    outcomes += tuple(
+        Outcome(step=left.name, name=NETWORK, result=None, withheld=too_few) for left in steps[run.step + 1 :]
+    )
     answered = any(outcome.result is not None for outcome in outcomes)
     return replace(run, outcomes=outcomes, strands=(), stage=Stage.DONE if answered else Stage.REFUSED)
 
