@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -41,7 +42,9 @@ class Browser:
                 self.cookies.update(client.cookies)
                 return answer
 
-        return asyncio.run(once())
+        # In a thread of its own: a browser test in this process leaves an event loop running here.
+        with ThreadPoolExecutor(1) as pool:
+            return pool.submit(asyncio.run, once()).result()
 
 
 @dataclass
