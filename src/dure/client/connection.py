@@ -14,7 +14,6 @@ from typing import Any, Self
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from dure.client import keys, login, study_file, verification
-from dure.client.answers import Event, Events, Session, StudyNow, Submitted, Summary
 from dure.client.problems import NoReport, NoSignIn
 from dure.client.result import Result
 from dure.client.study_file import StudyFile
@@ -22,6 +21,7 @@ from dure.client.transport import Transport
 from dure.market.catalogue import Listing
 from dure.study.report import Report
 from dure.study.spec import Study
+from dure.wire.answers import Event, Events, Session, StudyNow, Submitted, Summary
 from dure.wire.codec import decode, encode
 from dure.wire.directory import Directory, Member, open_directory
 from dure.wire.envelope import Envelope, fingerprint, public_text, seal

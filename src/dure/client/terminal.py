@@ -14,12 +14,12 @@ from rich.table import Table
 from rich.text import Text
 
 from dure.client import presentation
-from dure.client.answers import Event, StudyNow, Summary
 from dure.client.study_file import UNITS, StudyFile, fields_of
 from dure.look import tables
 from dure.look.words import Words
 from dure.study.kinds import kind_of
 from dure.study.report import Report
+from dure.wire.answers import Event, StudyNow, Summary
 
 COLOURS = {"good": "green", "warn": "yellow", "bad": "red", "": "dim"}
 

@@ -6,11 +6,11 @@ adds them, and nothing signed vouches for the sum (see docs/client.md).
 
 from typing import NoReturn
 
-from dure.client.answers import StudyNow
 from dure.client.problems import Unverified
 from dure.study.protocol.run import compose
 from dure.study.report import Part, Report
 from dure.study.spec import Study
+from dure.wire.answers import StudyNow
 from dure.wire.codec import decode, encode
 from dure.wire.codec import digest as digest_of
 from dure.wire.directory import Directory

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from dure.client.presentation import PartView
-from dure.hub.actions.progress import What
-from dure.hub.actions.studies import PartNow, PartState, StudyNow, StudyState
+from dure.hub.actions.studies import PartState
 from dure.look.words import Words
+from dure.wire.answers import PartNow, StudyNow, StudyState, What
 
 STUDIES: Mapping[StudyState, tuple[str, str]] = {
     StudyState.OFFERED: ("waiting for the boards", "live"),

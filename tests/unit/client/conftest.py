@@ -8,11 +8,11 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from dure.client import study_file
-from dure.client.answers import StudyNow
 from dure.client.connection import Client
 from dure.client.transport import Transport
 from dure.study.protocol.run import compose
 from dure.study.report import Chart, Part, Participation, Report, Table
+from dure.wire.answers import StudyNow, StudyState
 from dure.wire.codec import decode, digest, encode
 from dure.wire.directory import Directory, Member, Role
 from dure.wire.envelope import public_text, seal
@@ -221,7 +221,7 @@ class Network:
         now = StudyNow(
             study=envelope.digest,
             envelope=envelope,
-            state="reported",
+            state=StudyState.REPORTED,
             reason="",
             over=True,
             parts=(),

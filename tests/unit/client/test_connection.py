@@ -9,10 +9,10 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 import dure
 from dure.client import login
-from dure.client.answers import Event, Events, Submitted
 from dure.client.problems import NoReport, NoSignIn, Unverified
 from dure.study.report import Part, Participation, Table
 from dure.study.spec import Study
+from dure.wire.answers import Event, Events, StudyState, Submitted, What
 from dure.wire.codec import decode, digest, encode
 from dure.wire.directory import Untrusted
 from dure.wire.envelope import Envelope, Forged, open_sealed, public_text, seal
@@ -146,14 +146,14 @@ def test_another_study_under_this_digest_is_refused(network, study):
 
 def test_a_study_without_a_report_says_why(network, study):
     now, report = network.ask(study)
-    network.tell(replace(now, state="refused", reason="Too few hospitals."), report)
+    network.tell(replace(now, state=StudyState.UNPERMITTED, reason="Too few hospitals."), report)
     with pytest.raises(NoReport) as caught:
         network.client().report(now.study)
     assert caught.value.what == "Too few hospitals."
 
 
 def test_watching_goes_on_until_the_study_is_over(network, study):
-    events = [Event(number=n, at=study.created, what="answered", hospital="east") for n in (1, 2, 3)]
+    events = [Event(number=n, at=study.created, what=What.ANSWERED, hospital="east") for n in (1, 2, 3)]
 
     def tell(request):
         after = int(request.url.params["after"])

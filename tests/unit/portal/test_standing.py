@@ -7,10 +7,10 @@ import pytest
 
 import dure
 from dure.hub import problems
-from dure.hub.actions.progress import What
-from dure.hub.actions.studies import PartNow, PartState, StudyState
+from dure.hub.actions.studies import PartState
 from dure.look.words import Words, catalogue
 from dure.portal.standing import PARTS, STUDIES
+from dure.wire.answers import PartNow, StudyState, What
 from dure.wire.problems import Problem
 
 KO = catalogue("ko")

@@ -20,7 +20,8 @@ from sqlalchemy import Row, delete, insert, select, update
 from dure.hub.problems import NotAllowed, NotSignedIn, Settled, TooManyAttempts, Unknown
 from dure.hub.store.tables import attempts, organisations, tokens, users
 from dure.hub.store.work import Work
-from dure.wire.codec import Malformed, Moment, message
+from dure.wire.answers import Session
+from dure.wire.codec import Malformed, message
 
 MOST_FAILURES = 5
 FAILURE_WINDOW = timedelta(minutes=15)
@@ -51,14 +52,6 @@ class Person:
     def who(self) -> str:
         """How the audit log names it: no e-mail address goes into a log that can't forget."""
         return f"{self.organisation}/user {self.id}"
-
-
-@message
-class Session:
-    """A sign-in: the token is told once."""
-
-    token: str
-    expires: Moment
 
 
 @message

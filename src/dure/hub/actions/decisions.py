@@ -11,14 +11,15 @@ from sqlalchemy import Row, insert, select, update
 
 from dure.govern.permit import NotPermitted, outside, verify_permit
 from dure.hub.actions import directory as directories
-from dure.hub.actions.progress import Told, What, hospital_topic, tell
-from dure.hub.actions.studies import PartState, StudyState, end, locked, study_of
+from dure.hub.actions.progress import Told, hospital_topic, tell
+from dure.hub.actions.studies import PartState, end, locked, study_of
 from dure.hub.problems import Settled, Unknown
 from dure.hub.store.tables import parts, runs, studies
 from dure.hub.store.work import Work
 from dure.study.protocol import open_run
 from dure.study.protocol.run import compose
 from dure.study.spec import Study
+from dure.wire.answers import StudyState, What
 from dure.wire.codec import decode, encode
 from dure.wire.directory import Directory
 from dure.wire.envelope import MEDIA_TYPE, Envelope, open_sealed, peek

@@ -10,11 +10,12 @@ from sqlalchemy import delete, insert, select, update
 
 from dure.govern.permit import CLOCK_SKEW, NotPermitted
 from dure.hub.actions import directory as directories
-from dure.hub.actions.studies import OPEN, PartState, StudyState, envelope_of
+from dure.hub.actions.studies import OPEN, PartState, envelope_of
 from dure.hub.problems import ClockSkew, Settled
 from dure.hub.store.tables import nonces, parts, presence, runs, studies
 from dure.hub.store.work import Work
 from dure.study.protocol import Run, pending
+from dure.wire.answers import StudyState
 from dure.wire.codec import Malformed, decode
 from dure.wire.envelope import Envelope, open_sealed, peek
 from dure.wire.messages import Exchange, Poll, PollAnswer, RunOffer, StudyOffer, Task

@@ -5,7 +5,6 @@ Not responsible for: the audit log (it is for regulators), how a page words it.
 
 from collections.abc import Iterator
 from datetime import datetime
-from enum import StrEnum
 
 from sqlalchemy import func, insert, select
 
@@ -13,52 +12,9 @@ from dure.hub.store.tables import progress
 from dure.hub.store.work import Work
 from dure.study.protocol import Run, Stage, pending
 from dure.study.protocol.run import FINAL
-from dure.wire.codec import Moment, decode, encode, message
+from dure.wire.answers import Event, What
+from dure.wire.codec import decode, encode
 from dure.wire.messages import Exchange
-
-
-class What(StrEnum):
-    """Kinds of events. Those from STARTED on are about the study, the others about one hospital."""
-
-    OFFERED = "offered"
-    SIGNED = "signed"
-    DECLINED = "declined"
-    SILENT = "silent"
-    VOID = "void"
-    ACCEPTED = "accepted"
-    ANSWERING = "answering"
-    ANSWERED = "answered"
-    DROPPED = "dropped"
-    STARTED = "started"
-    REPORTED = "reported"
-    UNPERMITTED = "unpermitted"
-    FORBIDDEN = "forbidden"
-    WITHDRAWN = "withdrawn"
-
-
-@message
-class Event:
-    """Something that happened to a study.
-
-    Attributes:
-        number: grows by one, from 1.
-        detail: a reason, or which step and round.
-    """
-
-    number: int
-    at: Moment
-    what: What
-    hospital: str | None = None
-    detail: str = ""
-
-
-@message
-class Events:
-    """Events after a number, and whether there will be no more."""
-
-    events: tuple[Event, ...]
-    over: bool
-
 
 Told = tuple[What, str | None, str]
 

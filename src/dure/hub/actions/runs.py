@@ -15,8 +15,8 @@ from sqlalchemy import Row, insert, select, update
 from dure.govern.permit import NotPermitted
 from dure.guard.register import CONSISTENT
 from dure.hub.actions import directory as directories
-from dure.hub.actions.progress import What, awaited, changes, hospital_topic, tell
-from dure.hub.actions.studies import PartState, StudyState, end, locked, study_of
+from dure.hub.actions.progress import awaited, changes, hospital_topic, tell
+from dure.hub.actions.studies import PartState, end, locked, study_of
 from dure.hub.problems import Unknown
 from dure.hub.store.tables import deliveries, parts, reports, runs, studies
 from dure.hub.store.work import Work
@@ -26,6 +26,7 @@ from dure.study.kinds.base import NETWORK
 from dure.study.protocol import Event, Run, Stage, advance
 from dure.study.protocol.run import FINAL, Expired, Outcome, Withholding
 from dure.study.spec import Study
+from dure.wire.answers import StudyState, What
 from dure.wire.codec import Malformed, decode, digest, encode
 from dure.wire.directory import Member
 from dure.wire.envelope import MEDIA_TYPE, Envelope, open_sealed, peek

@@ -15,28 +15,18 @@ from dure.govern.permit import verify_study
 from dure.govern.policy import Fired, judge
 from dure.hub.actions import directory as directories
 from dure.hub.actions.accounts import Person, UserRole, require
-from dure.hub.actions.progress import Event, Events, What, events_after, hospital_topic, tell
+from dure.hub.actions.progress import events_after, hospital_topic, tell
 from dure.hub.problems import NotAllowed, Settled, Unknown
 from dure.hub.store.tables import parts, reports, runs, studies
 from dure.hub.store.work import Work
 from dure.study.protocol import Run, Stage, pending
 from dure.study.spec import BadStudy, Study
-from dure.wire.codec import Moment, decode, encode, message
+from dure.wire.answers import Event, Events, PartNow, StudyNow, StudyState, Summary, What
+from dure.wire.codec import decode, encode
 from dure.wire.directory import Directory, Role, Untrusted
 from dure.wire.envelope import Envelope
 
 WHERE = "body of POST /v1/studies"
-
-
-class StudyState(StrEnum):
-    """Where a study is. All but the first two are final."""
-
-    OFFERED = "offered"
-    RUNNING = "running"
-    REPORTED = "reported"
-    FORBIDDEN = "forbidden"
-    UNPERMITTED = "unpermitted"
-    WITHDRAWN = "withdrawn"
 
 
 OPEN = frozenset({StudyState.OFFERED, StudyState.RUNNING})
@@ -50,55 +40,6 @@ class PartState(StrEnum):
     DECLINED = "declined"
     SILENT = "silent"
     VOID = "void"
-
-
-@message
-class Submitted:
-    """A study was taken."""
-
-    study: str
-
-
-@message
-class Summary:
-    """One line of the list of studies."""
-
-    study: str
-    title: str
-    kind: str
-    mode: str
-    state: StudyState
-    created: Moment
-
-
-@message
-class PartNow:
-    """Where a hospital stands: what its board said or, in the run, what its node does."""
-
-    hospital: str
-    name: str
-    state: str
-    reason: str
-
-
-@message
-class StudyNow:
-    """A study as it is.
-
-    Attributes:
-        envelope: as the asker signed it.
-        manifest, permits: of its run, once there is one, by which a report can be checked.
-        over: nothing will change any more.
-    """
-
-    study: str
-    envelope: Envelope
-    state: StudyState
-    reason: str
-    over: bool
-    parts: tuple[PartNow, ...]
-    manifest: bytes | None
-    permits: tuple[Envelope, ...]
 
 
 def submit(work: Work, envelope: Envelope, person: Person, *, now: datetime) -> tuple[bool, Fired | None]:

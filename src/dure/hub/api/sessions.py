@@ -3,9 +3,10 @@
 from fastapi import APIRouter, Request, Response
 
 from dure.hub.actions import accounts
-from dure.hub.actions.accounts import Credentials, Session
+from dure.hub.actions.accounts import Credentials
 from dure.hub.api.door import answer, body_of, done, hub_of, takes, token_of
 from dure.hub.hub import Hub
+from dure.wire.answers import Session
 
 router = APIRouter()
 

@@ -7,11 +7,11 @@ from fastapi import APIRouter, Query, Request, Response
 
 from dure.hub.actions import studies
 from dure.hub.actions.accounts import Person
-from dure.hub.actions.progress import Events, study_topic
-from dure.hub.actions.studies import Submitted, Summary
+from dure.hub.actions.progress import study_topic
 from dure.hub.api.door import LONGEST_WAIT, answer, body_of, done, hub_of, person_of, raw, takes
 from dure.hub.hub import Hub
 from dure.hub.problems import Forbidden
+from dure.wire.answers import Events, Submitted, Summary
 from dure.wire.envelope import Envelope
 
 router = APIRouter()

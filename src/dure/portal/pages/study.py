@@ -13,7 +13,6 @@ from dure.client.html import html_report
 from dure.client.result import csv_of
 from dure.hub.actions import studies
 from dure.hub.actions.accounts import Person, UserRole
-from dure.hub.actions.studies import StudyNow, StudyState
 from dure.hub.api.door import hub_of
 from dure.hub.problems import Unknown
 from dure.look import charts
@@ -23,6 +22,7 @@ from dure.portal.page import HEADERS, reader, show, words_of
 from dure.portal.standing import parts_of, state_of
 from dure.study.report import Report
 from dure.study.spec import Study
+from dure.wire.answers import StudyNow, StudyState
 from dure.wire.codec import decode
 from dure.wire.envelope import peek
 
