@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from dure.look import charts, tables
-from dure.look.charts import Drawing, Theme
+from dure.look.drawing import Drawing, Theme
 from dure.look.tables import PLACE, TableView
 from dure.look.words import Words
 from dure.study.report import Chart, Part, Report, Table
@@ -73,6 +73,9 @@ def drawing(chart: Chart) -> Drawing:
         low=chart.low,
         high=chart.high,
         panel=chart.panel,
+        group=chart.group,
+        reference=chart.reference,
+        log=chart.log,
     )
 
 

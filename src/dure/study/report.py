@@ -29,18 +29,27 @@ class Chart:
     """A drawing of a table: which columns go where.
 
     Attributes:
-        form: bars of `y` by `x`; a funnel (bars in the table's order); points with an interval `low` to `high`.
+        form: bars of `y` by `x`; a funnel (bars in the table's order); points with an interval `low` to `high`; a step line of `y`
+            over the number `x` with a band `low` to `high` (survival); a forest (a row for each `x` with the estimate `y` and
+            its interval, if any); a scatter of `y` against the number `x` with the diagonal; a sankey or a sunburst of the paths
+            `x` ("a > b") with their people `y`.
         panel: draws one small chart for each of this column's values.
+        group: draws one series, in a colour of its own, for each of this column's values (step, forest, scatter).
+        reference: values of `y` at which a line stands, such as 1 for a ratio (step, forest).
+        log: whether `y` is drawn on a logarithmic scale (step, forest).
     """
 
     table: str
     title: str
-    form: Literal["bars", "funnel", "interval"]
+    form: Literal["bars", "funnel", "interval", "step", "forest", "scatter", "sankey", "sunburst"]
     x: str
     y: str
     low: str | None = None
     high: str | None = None
     panel: str | None = None
+    group: str | None = None
+    reference: tuple[float, ...] = ()
+    log: bool = False
 
 
 class Part(StrEnum):

@@ -55,7 +55,7 @@ def test_styles_and_scripts_have_no_outside_address(name):
 
 
 def test_charts_and_tokens_share_their_colours():
-    from dure.look.charts import COLOURS
+    from dure.look.drawing import COLOURS
 
     tokens = assets.asset("tokens.css").body.decode()
     light, dark = tokens.split("@media (prefers-color-scheme: dark)")

@@ -16,7 +16,7 @@ from dure.hub.actions.accounts import Person, UserRole
 from dure.hub.api.door import hub_of
 from dure.hub.problems import Unknown
 from dure.look import charts
-from dure.look.charts import Theme
+from dure.look.drawing import Theme
 from dure.look.words import Words
 from dure.portal.page import HEADERS, reader, show, words_of
 from dure.portal.standing import parts_of, state_of
