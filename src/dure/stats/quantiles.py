@@ -3,11 +3,15 @@
 Exact for: the interval it ends with, which holds the pooled quantile. It stops before a bin rests on fewer people than
 the rules allow, since an exact quantile is one person's value.
 
+Values are whole numbers, or numbers on a grid of declared step. Type 7, the usual one, lies between two neighbours of the
+ordered values: it is found by two searches, one for each (`Rank`), and `type_7` puts them together.
+
 One quantile at a time, on purpose: every round then says only how the people of one bin of an earlier round fall into
 smaller bins, and each such split is judged with that bin as its whole. Edges of two quantiles in one round could be
 subtracted from each other.
 """
 
+from enum import StrEnum
 from itertools import pairwise
 from typing import Annotated
 
@@ -24,25 +28,36 @@ BINS = 4
 """The first cell that is a bin; the four before it are everyone, and where they lie to the interval at hand."""
 
 
+class Rank(StrEnum):
+    """Which of the ordered values is sought: the quantile of type 1, or a neighbour of the quantile of type 7."""
+
+    TYPE_1 = "type_1"
+    TYPE_7_BELOW = "type_7_below"
+    TYPE_7_ABOVE = "type_7_above"
+
+
 @message
 class QuantilesParams:
     """What is sought.
 
     Attributes:
-        low, high: the range of values, whole numbers, `high` not included; values outside count as at its ends.
+        low, high: the range of values in steps, whole numbers, `high` not included; values outside count as at its ends.
         bins: into how many parts each round cuts the interval.
         share: which quantile, such as 0.5 for the median.
+        unit: what one step is in the unit of the values; values are rounded to whole steps.
     """
 
     low: int
     high: int
     bins: Annotated[int, Checked(ge=2, le=100)]
     share: Annotated[float, Checked(gt=0, lt=1)]
+    rank: Rank = Rank.TYPE_1
+    unit: Annotated[float, Checked(gt=0)] = 1.0
 
 
 @message
 class Interval:
-    """Whole numbers from `low` to below `high`."""
+    """Whole numbers of steps from `low` to below `high`."""
 
     low: int
     high: int
@@ -65,7 +80,7 @@ class QuantilesResult:
 
 
 class Quantiles(Statistic[QuantilesParams, QuantilesState, QuantilesResult]):
-    """The interval that holds a quantile: the least value that the share of people doesn't exceed."""
+    """The interval that holds one of the ordered values, by its rank."""
 
     name = "quantiles"
     params = QuantilesParams
@@ -101,7 +116,7 @@ class Quantiles(Statistic[QuantilesParams, QuantilesState, QuantilesResult]):
         )
 
     def columns(self, params: QuantilesParams) -> tuple[str, ...]:
-        """`value`, a whole number."""
+        """`value`, a number."""
         return ("value",)
 
     def rounds(self, params: QuantilesParams) -> int:
@@ -129,7 +144,8 @@ class Quantiles(Statistic[QuantilesParams, QuantilesState, QuantilesResult]):
 
     def local(self, frame: Frame, params: QuantilesParams, state: QuantilesState) -> Answer:
         """One row a person."""
-        value = np.clip(frame.columns["value"].astype(np.int64), params.low, params.high - 1)
+        steps = np.rint(frame.columns["value"] / params.unit)
+        value = np.clip(steps, params.low, params.high - 1).astype(np.int64)
         interval = state.interval
         inside = value[(value >= interval.low) & (value < interval.high)]
         lows = np.array([part.low for part in _cut(interval, params.bins)])
@@ -146,7 +162,7 @@ class Quantiles(Statistic[QuantilesParams, QuantilesState, QuantilesResult]):
         self, params: QuantilesParams, state: QuantilesState, total: Released
     ) -> Again[QuantilesState] | Done[QuantilesResult]:
         people = [None if value is None else int(value) for value in total.shown("people")]
-        part = _holding(params.share, people, _cut(state.interval, params.bins))
+        part = _holding(params, people, _cut(state.interval, params.bins))
         after = QuantilesState(interval=part or state.interval, cuts=state.cuts + 1)
         if part is not None and after.cuts < self.rounds(params):
             return Again(state=after)
@@ -165,15 +181,57 @@ def _cut(interval: Interval, bins: int) -> list[Interval]:
     return [Interval(low=low, high=high) for low, high in pairwise(edges)]
 
 
-def _holding(share: float, people: list[int | None], parts: list[Interval]) -> Interval | None:
+def type_7(
+    params: QuantilesParams, below: QuantilesResult, above: QuantilesResult
+) -> tuple[float, float] | None:
+    """Between which two values the quantile of type 7 lies; both are it where each search came down to one value.
+
+    Args:
+        params: of either search.
+        below, above: results of the searches for TYPE_7_BELOW and TYPE_7_ABOVE.
+
+    Returns:
+        None where an interval or the number of people is hidden.
+    """
+    if below.people is None or below.interval is None or above.interval is None:
+        return None
+    part = _reach(params.share, below.people) % 1
+    low = (1 - part) * below.interval.low + part * above.interval.low
+    high = (1 - part) * (below.interval.high - 1) + part * (above.interval.high - 1)
+    return low * params.unit, high * params.unit
+
+
+def _reach(share: float, people: int) -> float:
+    """How far into the ordered values, from 1, the quantile of type 7 lies."""
+    return _whole((people - 1) * share + 1)
+
+
+def _whole(number: float) -> float:
+    """The whole number that was meant where `number` misses it by rounding: 0.1 · 70 is 7, not a little more."""
+    near = round(number)
+    return float(near) if abs(number - near) < 4 * np.finfo(float).eps * max(1, near) else number
+
+
+def _rank(params: QuantilesParams, people: int) -> float:
+    match params.rank:
+        case Rank.TYPE_1:
+            return _whole(params.share * people)
+        case Rank.TYPE_7_BELOW:
+            return int(_reach(params.share, people))
+        case Rank.TYPE_7_ABOVE:
+            return min(int(_reach(params.share, people)) + 1, people)
+
+
+def _holding(params: QuantilesParams, people: list[int | None], parts: list[Interval]) -> Interval | None:
     """The bin that holds the quantile; None where a number that it takes to tell is hidden."""
     everyone, reached = people[EVERYONE], people[BELOW]
     if everyone is None:
         return None
+    rank = _rank(params, everyone)
     for part, count in zip(parts, people[BINS:], strict=True):
         if reached is None or count is None:
             return None
         reached += count
-        if reached >= share * everyone and count:
+        if reached >= rank and count:
             return part
     return None

@@ -15,6 +15,7 @@ CASES = [
     ("everyone alike is one value", np.full(30, 5), 11, (5, 6)),
     ("it stops where a part holds too few", np.array([17] * 15 + [30] * 5), 11, (16, 32)),
     ("values outside count at the ends", np.array([-5] * 20), 11, (0, 1)),
+    ("a share that is a whole number of people is theirs", np.repeat(np.arange(10), 7), 1, (4, 5)),
     ("too few people give nothing", np.array([3, 7, 9]), 11, None),
 ]
 
