@@ -148,7 +148,7 @@ def check(served, cdm, folder, reports: dict[str, Report]) -> None:
     """Every study was reported with every hospital in it, its numbers are the pooled ones, each answer counted once."""
     question = peek(Study, served.network.study(), where="study").question
     with open_engine(str(cdm)) as engine:
-        ages = DistributionKind().extract(question, "median", engine).columns["value"]
+        ages = DistributionKind().extract(question, "median", engine, {}).columns["value"]
     everyone = np.concatenate([*(h.values for h in served.network.hospitals.values()), ages])
     assert reports
     for report in reports.values():

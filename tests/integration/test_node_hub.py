@@ -160,7 +160,7 @@ def pooled(served, cdm) -> np.ndarray:
     """The ages of everyone, the made-up and the synthetic."""
     question = peek_question(served)
     with open_engine(str(cdm)) as engine:
-        frame = DistributionKind().extract(question, "median", engine)
+        frame = DistributionKind().extract(question, "median", engine, {})
     return np.sort(
         np.concatenate([*(h.values for h in served.network.hospitals.values()), frame.columns["value"]])
     )

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 
 from dure.study.kinds import kind_of
 from dure.study.kinds.base import Step
+from dure.study.protocol.carry import read
 from dure.study.protocol.run import compose
 from dure.study.spec import Study
 from dure.wire.codec import decode, digest, encode
@@ -174,7 +175,7 @@ def judge_task(seated: Seated, task: Task, *, rounds_spent: int, now: datetime) 
 
     Raises:
         NotPermitted: another run, a step or exchange that the study doesn't have, too many rounds, too late.
-        BadState: a state that is no lawful question.
+        BadState: a state, or what is carried from earlier steps, that is no lawful question.
     """
     here = f"task of run {task.run}"
     place = task.position
@@ -199,4 +200,12 @@ def judge_task(seated: Seated, task: Task, *, rounds_spent: int, now: datetime) 
     if task.open is not None:
         unpack(task.open, len(layout.cells), where=here)
     step.statistic.judge(step.params, decode(step.statistic.state, task.state, where=here))
+    kind, question = kind_of(seated.study.question), seated.study.question
+    carried = read(steps, step, task.carried, where=here)
+    kind.judge(question, step.name, carried)
+    locked = kind.lock(question, step.name, carried)
+    if locked is not None:
+        raise NotPermitted(
+            locked, where=here, mend="Nothing to do here: the study says when this may be asked."
+        )
     return step

@@ -19,6 +19,7 @@ from dure.study.assemble import report
 from dure.study.kinds import kind_of
 from dure.study.protocol import advance, open_run, pending
 from dure.study.protocol.answer import message, through_gate
+from dure.study.protocol.carry import read
 from dure.study.protocol.run import FINAL, compose
 from dure.study.report import Report
 from dure.study.spec import Study
@@ -102,7 +103,8 @@ def _answer(study: Study, task: Task, name: str, site: Site, frames: dict[tuple[
     step = kind.steps(study.question)[task.position.step]
     place = (name, task.position.step)
     if place not in frames:
-        frames[place] = kind.extract(study.question, step.name, site.engine)
+        carried = read(kind.steps(study.question), step, task.carried, where=f"task of {name}")
+        frames[place] = kind.extract(study.question, step.name, site.engine, carried)
     state: Any = decode(step.statistic.state, task.state or b"", where="state")
     return step.statistic.local(frames[place], step.params, state)
 

@@ -80,6 +80,7 @@ class Computing:
             question=encode(seated.study.question),
             step=step,
             state=task.state or b"",
+            carried=task.carried,
             dataset_version=dataset,
         )
         try:
@@ -155,6 +156,7 @@ def question_id(seated: Seated, task: Task, step: Step) -> str:
         step.name.encode(),
         encode(step.params),
         encode(state),
+        *task.carried,
         seated.permit.dataset_version.encode(),
         task.position.exchange.value.encode(),
         task.open or b"",

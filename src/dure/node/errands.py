@@ -15,7 +15,7 @@ class Extract:
 
     Attributes:
         frame: the name under which the calculator keeps it.
-        kind: of the study; the question itself follows as a blob.
+        kind: of the study; the question itself follows as a blob, then each result carried from an earlier step.
         dataset_version: which version is to be asked; another is refused.
     """
 

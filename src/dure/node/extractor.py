@@ -15,6 +15,7 @@ from dure.engines.base import Engine
 from dure.node import channel, frames, sandbox
 from dure.node.errands import DATASET_CHANGED, Extract, Extracted, Trouble
 from dure.study.kinds import KINDS
+from dure.study.protocol.carry import read
 from dure.wire.codec import decode, encode
 from dure.wire.problems import Problem
 
@@ -48,7 +49,9 @@ class Database:
         return (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)
 
 
-def extract(errand: Extract, question: bytes, database: Database) -> tuple[Extracted | Trouble, memoryview]:
+def extract(
+    errand: Extract, question: bytes, carried: list[bytes], database: Database
+) -> tuple[Extracted | Trouble, memoryview]:
     """The reply, and the frame's bytes (none where there is trouble)."""
     kind = KINDS.get(errand.kind)
     nothing = memoryview(b"")
@@ -63,7 +66,9 @@ def extract(errand: Extract, question: bytes, database: Database) -> tuple[Extra
             ), nothing
         assert kind is not None
         spec: Any = decode(kind.spec, question, where="question")
-        frame = kind.extract(spec, errand.step, engine)
+        steps = kind.steps(spec)
+        step = next(each for each in steps if each.name == errand.step)
+        frame = kind.extract(spec, errand.step, engine, read(steps, step, carried, where="carried"))
         return Extracted(rows=len(frame.person)), frames.dump(frame)
     except Problem as problem:
         return Trouble(slug=problem.slug, what=problem.what, where=problem.where, mend=problem.mend), nothing
@@ -87,11 +92,11 @@ def main(location: str, memory: str, pipe: int) -> None:
     sandbox.shut_in_extractor()
     while True:
         try:
-            head, question = channel.receive(ERRANDS)
+            head, question, *carried = channel.receive(ERRANDS)
         except channel.Closed:
             return
         errand: Extract = decode(Extract, head, where="errand")
-        reply, data = extract(errand, question, database)
+        reply, data = extract(errand, question, carried, database)
         channel.send(pipe, [errand.frame.encode(), data])
         channel.send(REPLIES, [encode(reply, Extracted | Trouble)])
 

@@ -20,8 +20,10 @@ from dure.wire.messages import Exchange, Position, Task
 FILE = "journal.db"
 DATASET = "dataset version"
 """The fact under which the declared dataset version is kept."""
-VERSION = 1
-"""Of the schema below: a journal of another version is not guessed at."""
+VERSION = 2
+"""Of the schema below: a journal of a version that is neither this nor among `STEPS` is not guessed at."""
+STEPS = {1: "ALTER TABLE answer ADD COLUMN carried TEXT NOT NULL DEFAULT ''"}
+"""What brings a journal of a version to the next one."""
 SCHEMA = f"""
 PRAGMA user_version = {VERSION};
 CREATE TABLE fact (name TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT;
@@ -33,7 +35,8 @@ CREATE TABLE seat (run TEXT PRIMARY KEY, study TEXT NOT NULL, permit TEXT NOT NU
   at TEXT NOT NULL, closed INTEGER NOT NULL DEFAULT 0) STRICT;
 CREATE TABLE answer (run TEXT NOT NULL, permit TEXT NOT NULL, step INTEGER NOT NULL, round INTEGER NOT NULL,
   exchange TEXT NOT NULL, task TEXT NOT NULL, state TEXT NOT NULL, numbers INTEGER NOT NULL, rule TEXT NOT NULL,
-  letter INTEGER NOT NULL REFERENCES letter, at TEXT NOT NULL, PRIMARY KEY (run, step, round, exchange)) STRICT;
+  letter INTEGER NOT NULL REFERENCES letter, at TEXT NOT NULL, carried TEXT NOT NULL DEFAULT '',
+  PRIMARY KEY (run, step, round, exchange)) STRICT;
 CREATE TABLE release (question TEXT PRIMARY KEY, layout TEXT NOT NULL, numbers BLOB NOT NULL, shown BLOB,
   dataset TEXT NOT NULL, at TEXT NOT NULL) STRICT;
 CREATE TABLE population (id INTEGER PRIMARY KEY, dataset TEXT NOT NULL, question TEXT NOT NULL, name TEXT NOT NULL,
@@ -86,7 +89,7 @@ class Kept:
 
 @dataclass(frozen=True, kw_only=True)
 class Given:
-    """An answer that was given: where, to which task (digest) and state (digest), in which letter."""
+    """An answer that was given: where, to which task, state and carried results (digests), in which letter."""
 
     position: Position
     task: str
@@ -94,6 +97,12 @@ class Given:
     rule: str
     letter: int
     at: datetime
+    carried: str
+
+
+def digest_carried(task: Task) -> str:
+    """By which a task's carried results are known again; "" where there are none."""
+    return digest(encode(task.carried, tuple[bytes, ...])) if task.carried else ""
 
 
 class Journal:
@@ -114,14 +123,26 @@ class Journal:
         )
         if make:
             self._db.executescript(SCHEMA)
-        version = self._row("PRAGMA user_version")
-        if version != (VERSION,):
+        version = self._brought_over()
+        if version != VERSION:
             self._db.close()
             raise BadSetup(
                 f"{FILE} was written by another version of Dure.",
                 where=str(path),
                 mend="Run the version that wrote it; the release notes say how a journal is brought over.",
             )
+
+    def _brought_over(self) -> int:
+        """The schema's version, after what leads from an older one to this."""
+        while True:
+            row = self._row("PRAGMA user_version")
+            version = 0 if row is None else int(row[0])
+            if version not in STEPS:
+                return version
+            with self.writing():
+                if self._row("PRAGMA user_version") == (version,):
+                    self._db.execute(STEPS[version])
+                    self._db.execute(f"PRAGMA user_version = {version + 1}")
 
     def close(self) -> None:
         self._db.close()
@@ -248,7 +269,8 @@ class Journal:
     def given(self, run: str) -> list[Given]:
         """The answers given in a run, in order."""
         rows = self._db.execute(
-            "SELECT step, round, exchange, task, state, rule, letter, at FROM answer WHERE run = ?", (run,)
+            "SELECT step, round, exchange, task, state, rule, letter, at, carried FROM answer WHERE run = ?",
+            (run,),
         ).fetchall()
         found = [
             Given(
@@ -258,6 +280,7 @@ class Journal:
                 rule=row[5],
                 letter=row[6],
                 at=datetime.fromisoformat(row[7]),
+                carried=row[8],
             )
             for row in rows
         ]
@@ -267,7 +290,7 @@ class Journal:
         """Keep that a task was answered. `numbers` is how many bytes of numbers left; `rule` is set for a refusal."""
         place = task.position
         self._db.execute(
-            "INSERT INTO answer VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO answer VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 task.run,
                 permit,
@@ -280,6 +303,7 @@ class Journal:
                 rule,
                 letter,
                 now.isoformat(),
+                digest_carried(task),
             ),
         )
 

@@ -4,31 +4,31 @@ Responsible for: checks over the history of a run, which one task alone can't sh
 task against its permit (`dure.govern.permit`).
 """
 
+from collections.abc import Callable
 from typing import Any
 
 from dure.govern.permit import NotPermitted, Seated
-from dure.node.journal import Given, order
+from dure.node.journal import Given, digest_carried, order
 from dure.stats.base import BadState, Done
 from dure.study.kinds import kind_of
 from dure.study.kinds.base import Step
 from dure.study.protocol.answer import follow
-from dure.wire.codec import decode, digest
+from dure.wire.codec import decode, digest, encode
 from dure.wire.messages import Contribution, Exchange, Position, Task
 from dure.wire.rules import Mode
 
+Releases = Callable[[int], tuple[Contribution, ...]]
+"""This hospital's own releases in a step of the run (by its number), in `by_hospital`, in order."""
 
-def judge_turn(
-    seated: Seated, task: Task, given: list[Given], step: Step, released: tuple[Contribution, ...]
-) -> None:
+
+def judge_turn(seated: Seated, task: Task, given: list[Given], step: Step, released: Releases) -> None:
     """Whether a task may come now, after the answers given.
-
-    Args:
-        released: this hospital's own releases in the step so far, in `by_hospital`, in order.
 
     Raises:
         NotPermitted: a position before or beside the order of the run.
         BadState: a first round that doesn't begin at the beginning; values from another state than their support;
-            in `by_hospital`, a state that this hospital's own releases don't lead to.
+            other results carried than earlier in the step; in `by_hospital`, a state or carried results that this
+            hospital's own releases don't lead to.
     """
     here = f"task of run {task.run}"
     place = task.position
@@ -39,6 +39,13 @@ def judge_turn(
     before = {(one.position.step, one.position.round, one.position.exchange): one for one in given}
     if (0, 0, Exchange.ACCEPT) not in before:
         raise NotPermitted("No seat was taken.", where=here, mend="Nothing to do here.")
+    in_step = [
+        one for one in given if one.position.step == place.step and one.position.exchange != Exchange.ACCEPT
+    ]
+    if any(one.carried != digest_carried(task) for one in in_step):
+        raise BadState(
+            "Other results are carried than earlier in the step.", where=here, mend="Nothing to do here."
+        )
     if place.exchange is Exchange.VALUES:
         support = before.get((place.step, place.round, Exchange.SUPPORT))
         if support is None:
@@ -58,36 +65,61 @@ def _judge_round(
     task: Task,
     before: dict[tuple[int, int, Exchange], Given],
     step: Step,
-    released: tuple[Contribution, ...],
+    released: Releases,
 ) -> None:
     place, here = task.position, f"task of run {task.run}"
-    last = Exchange.VALUES if seated.manifest.mode is Mode.TOTAL else Exchange.RELEASE
+    by_hospital = seated.manifest.mode is Mode.BY_HOSPITAL
+    last = Exchange.RELEASE if by_hospital else Exchange.VALUES
+    state: Any = decode(step.statistic.state, task.state or b"", where=here)
     if place.round > 0:
         if (place.step, place.round - 1, last) not in before:
             raise NotPermitted("A round is left out.", where=here, mend="Nothing to do here.")
-        if seated.manifest.mode is Mode.BY_HOSPITAL:
-            _judge_own_path(task, step, released)
+        if by_hospital:
+            _judge_own_path(task, state, step, released(place.step))
         return
-    state: Any = decode(step.statistic.state, task.state or b"", where=here)
     if state != step.statistic.begin(step.params):
         raise BadState(
             "The first round doesn't begin at the beginning.", where=here, mend="Nothing to do here."
         )
+    if by_hospital:
+        _judge_own_results(seated, task, step, released)
 
 
-def _judge_own_path(task: Task, step: Step, released: tuple[Contribution, ...]) -> None:
+def _judge_own_path(task: Task, state: Any, step: Step, released: tuple[Contribution, ...]) -> None:
     """In `by_hospital` the state follows from what this hospital released: any other is a question by the hub."""
     here = f"task of run {task.run}"
+    reached = _reached(step, released)
+    if isinstance(reached, Done):
+        raise NotPermitted("The statistic is finished.", where=here, mend="Nothing to do here.")
+    if state != reached:
+        raise BadState(
+            "This hospital's own numbers lead to another state.", where=here, mend="Nothing to do here."
+        )
+
+
+def _judge_own_results(seated: Seated, task: Task, step: Step, released: Releases) -> None:
+    """In `by_hospital` the results carried are those of this hospital."""
+    every = steps(seated)
+    numbers = {each.name: number for number, each in enumerate(every)}
+    for need, told in zip(step.needs, task.carried, strict=True):
+        reached = _reached(every[numbers[need]], released(numbers[need]))
+        if not isinstance(reached, Done) or encode(reached.result) != told:
+            raise BadState(
+                f"This hospital's own numbers lead to another result of {need}.",
+                where=f"task of run {task.run}",
+                mend="Nothing to do here.",
+            )
+
+
+def _reached(step: Step, released: tuple[Contribution, ...]) -> Any:
+    """The state after this hospital's own releases, or `Done`."""
     state: Any = step.statistic.begin(step.params)
     for one in released:
         outcome = follow(step, state, one)
         if isinstance(outcome, Done):
-            raise NotPermitted("The statistic is finished.", where=here, mend="Nothing to do here.")
+            return outcome
         state = outcome.state
-    if decode(step.statistic.state, task.state or b"", where=here) != state:
-        raise BadState(
-            "This hospital's own numbers lead to another state.", where=here, mend="Nothing to do here."
-        )
+    return state
 
 
 def accept_position() -> Position:

@@ -276,11 +276,7 @@ class Worker:
             step = judge_task(
                 seated, task, rounds_spent=self.journal.rounds_spent(permit, besides=task), now=self.clock()
             )
-            released = tuple(
-                peek(Contribution, decode(Envelope, body, where="journal"), where="journal")
-                for body in self.journal.releases(task.run, task.position.step)
-            )
-            judge_turn(seated, task, self.journal.given(task.run), step, released)
+            judge_turn(seated, task, self.journal.given(task.run), step, self._releases(task.run))
         except Problem as problem:
             rule = LAWFUL_STATE.id if isinstance(problem, (BadState, Malformed)) else NOT_PERMITTED
             log.warning("run %s: task refused: %s", task.run, problem.what)
@@ -301,6 +297,17 @@ class Worker:
             "run %s, %s: %s", task.run, _place(task), f"withheld by {rule}" if rule else f"{numbers} bytes"
         )
         return True
+
+    def _releases(self, run: str) -> Callable[[int], tuple[Contribution, ...]]:
+        """This hospital's own releases in a run, by the number of their step."""
+
+        def of_step(step: int) -> tuple[Contribution, ...]:
+            return tuple(
+                peek(Contribution, decode(Envelope, body, where="journal"), where="journal")
+                for body in self.journal.releases(run, step)
+            )
+
+        return of_step
 
     def _refuse(self, task: Task, permit: str, rule: str, reason: str) -> None:
         refusal = Refusal(

@@ -50,19 +50,20 @@ def memory_bytes(text: str) -> int:
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """One answer to be computed. `question` and `state` are encoded."""
+    """One answer to be computed. `question`, `state` and `carried` are encoded."""
 
     kind: str
     question: bytes
     step: "Step"
     state: bytes
+    carried: tuple[bytes, ...] = ()
     dataset_version: str
 
     @property
     def frame(self) -> str:
-        """Names the frame: equal questions over one dataset version have one."""
-        told = encode((self.kind, self.step.name, self.dataset_version), tuple[str, str, str])
-        return digest(told + b"\n" + self.question)
+        """Names the frame: equal questions, with equal results carried, over one dataset version have one."""
+        told = (self.kind, self.step.name, self.dataset_version, self.carried)
+        return digest(encode(told, tuple[str, str, str, tuple[bytes, ...]]) + b"\n" + self.question)
 
 
 class Workshop:
@@ -150,7 +151,7 @@ class Workshop:
             errand = Extract(
                 frame=job.frame, kind=job.kind, step=job.step.name, dataset_version=job.dataset_version
             )
-            channel.send(_in(self._extractor), [encode(errand), job.question])
+            channel.send(_in(self._extractor), [encode(errand), job.question, *job.carried])
         compute = Compute(frame=job.frame, statistic=job.step.statistic.name)
         channel.send(_in(self._calculator), [encode(compute), encode(job.step.params), job.state])
         extracted: Extracted | Trouble | None = None

@@ -6,9 +6,9 @@ order of messages (`dure.study.protocol`).
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,9 @@ from dure.wire.codec import message
 from dure.wire.problems import Problem
 from dure.wire.rules import Mode
 from dure.wire.sums import Layout, Numbers, Sums, Support
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
 
 P = TypeVar("P")
 S = TypeVar("S")
@@ -44,16 +47,18 @@ class Frame:
     Attributes:
         person: stable private ordinal of the person that each row is about. Shape (n,).
         columns: further columns, each of shape (n,).
+        matrices: sparse designs, each of shape (n, number of covariates).
     """
 
     person: NDArray[np.int64]
     columns: Mapping[str, NDArray[Any]]
+    matrices: Mapping[str, "csr_array[Any]"] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Raise ValueError where lengths differ."""
-        for name, column in self.columns.items():
-            if column.shape != self.person.shape:
-                raise ValueError(f"column {name}: {column.shape} beside {self.person.shape}")
+        for name, array in (*self.columns.items(), *self.matrices.items()):
+            if array.shape[0] != len(self.person) or (name in self.columns and array.ndim != 1):
+                raise ValueError(f"{name}: {array.shape} beside {self.person.shape}")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -143,6 +143,7 @@ class Task:
     Attributes:
         manifest: digest of the manifest; the manifest itself travels once, with the ACCEPT task.
         state: the statistic's state, encoded; a question in itself, judged by the node.
+        carried: encoded results of the earlier steps that this step needs, in the order in which it names them; judged too.
         open: VALUES only: a bitmap (`pack`) of the layout's cells that the network's thresholds let through.
     """
 
@@ -150,6 +151,7 @@ class Task:
     manifest: str
     position: Position
     state: bytes | None = None
+    carried: tuple[bytes, ...] = ()
     open: bytes | None = None
 
 

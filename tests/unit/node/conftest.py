@@ -20,9 +20,10 @@ from dure.node.journal import DATASET, Journal
 from dure.node.place import BOARD_KEY, NODE_KEY, Place
 from dure.node.signing import sign
 from dure.node.worker import Worker
-from dure.stats.base import Frame
+from dure.stats.base import BadState, Frame
+from dure.study.kinds import KINDS
 from dure.study.kinds.base import Cohort
-from dure.study.kinds.distribution import Distribution
+from dure.study.kinds.distribution import Distribution, DistributionKind
 from dure.study.protocol import advance, open_run, pending
 from dure.study.protocol.run import FINAL, compose
 from dure.study.spec import Purpose, Study
@@ -60,6 +61,31 @@ class Clock:
 
     def pass_(self, **span) -> None:
         self.now += timedelta(**span)
+
+
+class Chained(DistributionKind):
+    """The median stands on the lower quartile, whose interval the hospitals are told; none above 60 is asked further."""
+
+    def steps(self, spec):
+        first, second, _ = super().steps(spec)
+        return (first, replace(second, needs=(first.name,)))
+
+    def judge(self, spec, step, carried):
+        for result in carried.values():
+            if result.interval is None or not 0 <= result.interval.low < result.interval.high <= 128:
+                raise BadState("The interval is none.", where="carried", mend="Nothing to do here.")
+
+    def lock(self, spec, step, carried):
+        late = any(result.interval.low >= 60 for result in carried.values())
+        return "The lower quartile is above 60." if late else None
+
+
+@pytest.fixture
+def chained(monkeypatch):
+    """The distribution's steps depend on each other while this lasts."""
+    kind = Chained()
+    monkeypatch.setitem(KINDS, "distribution", kind)
+    return kind
 
 
 class AtHand:

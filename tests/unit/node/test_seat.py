@@ -38,7 +38,7 @@ def test_a_branch_that_would_give_a_small_bin_by_subtraction_is_no_question(rele
     outcome = follow(STEP, Quantiles().begin(STEP.params), released)
     assert not isinstance(outcome, Again) or outcome.state != chosen
     with pytest.raises(Exception, match=r"another state|finished") as caught:
-        _judge_own_path(task(chosen, 1), STEP, (released,))
+        _judge_own_path(task(chosen, 1), chosen, STEP, (released,))
     assert caught.type.__name__ in {"BadState", "NotPermitted"}
 
 
@@ -50,6 +50,7 @@ def test_the_branch_that_follows_is_asked():
     given = message(through_gate(STEP, first, answer, rules=Rules(round_to=1)), first, "hanbit")
     after = follow(STEP, state, given)
     assert isinstance(after, Again)
-    _judge_own_path(task(after.state, 1), STEP, (given,))
+    _judge_own_path(task(after.state, 1), after.state, STEP, (given,))
     with pytest.raises(BadState):
-        _judge_own_path(task(QuantilesState(interval=Interval(low=0, high=5), cuts=1), 1), STEP, (given,))
+        other = QuantilesState(interval=Interval(low=0, high=5), cuts=1)
+        _judge_own_path(task(other, 1), other, STEP, (given,))

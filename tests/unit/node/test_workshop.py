@@ -73,7 +73,7 @@ def test_the_answer_is_the_one_computed_at_hand(workshop, job, cdm):
     with open_engine(str(path)) as engine:
         from dure.wire.codec import decode
 
-        frame = kind.extract(decode(Feasibility, job.question, where=""), job.step.name, engine)
+        frame = kind.extract(decode(Feasibility, job.question, where=""), job.step.name, engine, {})
     expected = job.step.statistic.local(frame, job.step.params, job.step.statistic.begin(job.step.params))
     assert isinstance(answer, Answer)
     assert answer.support.tolist() == expected.support.tolist()

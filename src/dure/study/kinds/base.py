@@ -11,7 +11,7 @@ from typing import Annotated, Any, ClassVar, Generic, TypeVar
 from pydantic import Field
 
 from dure.engines.base import Engine
-from dure.stats.base import Frame, Statistic
+from dure.stats.base import BadState, Frame, Statistic
 from dure.study.report import Chart, Table
 from dure.wire.codec import message
 from dure.wire.problems import Problem
@@ -33,11 +33,20 @@ class Cohort:
 
 @dataclass(frozen=True, kw_only=True)
 class Step:
-    """One statistic of a study. Everything here follows from the spec, so a node can check it against the permit."""
+    """One statistic of a study. Everything here follows from the spec, so a node can check it against the permit.
+
+    Attributes:
+        needs: earlier steps whose results the hospitals are told, because this step's frame is made with them.
+    """
 
     name: str
     statistic: Statistic[Any, Any, Any]
     params: Any
+    needs: tuple[str, ...] = ()
+
+
+Carried = Mapping[str, Any]
+"""Results of earlier steps by their names: those that a step needs, and no others."""
 
 
 class Kind(ABC, Generic[Q]):
@@ -60,8 +69,21 @@ class Kind(ABC, Generic[Q]):
     def steps(self, spec: Q) -> tuple[Step, ...]:
         """The statistics, in order."""
 
+    def judge(self, spec: Q, step: str, carried: Carried) -> None:
+        """Raise BadState where what is carried to a step is no lawful question. A kind whose steps need others overrides it."""
+        if carried:
+            raise BadState(
+                f"The kind {self.name} says of nothing that may be carried to {step} what is lawful.",
+                where="carried",
+                mend="Override `judge` in the kind.",
+            )
+
+    def lock(self, spec: Q, step: str, carried: Carried) -> str | None:
+        """Why a step must not be asked, given what it needs (a diagnostic that failed); None where nothing forbids it."""
+        return None
+
     @abstractmethod
-    def extract(self, spec: Q, step: str, engine: Engine) -> Frame:
+    def extract(self, spec: Q, step: str, engine: Engine, carried: Carried) -> Frame:
         """One hospital's frame for a step."""
 
     @abstractmethod

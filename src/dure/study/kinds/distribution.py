@@ -13,7 +13,7 @@ from dure.engines.base import Engine
 from dure.features.demographics import People, days
 from dure.stats.base import Frame
 from dure.stats.quantiles import Quantiles, QuantilesParams, QuantilesResult
-from dure.study.kinds.base import Cohort, Kind, Step
+from dure.study.kinds.base import Carried, Cohort, Kind, Step
 from dure.study.report import Chart, Table
 from dure.wire.codec import message
 
@@ -63,7 +63,7 @@ class DistributionKind(Kind[Distribution]):
             for name, share in SHARES.items()
         )
 
-    def extract(self, spec: Distribution, step: str, engine: Engine) -> Frame:
+    def extract(self, spec: Distribution, step: str, engine: Engine, carried: Carried) -> Frame:
         """One row a person in the cohort, at its first entry."""
         plan = cohort.plan(cohort.parse(spec.cohort.circe), cdm_version=engine.dataset.cdm_version)
         rows = cohorts.run(engine, plan).rows

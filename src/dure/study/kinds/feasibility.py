@@ -13,7 +13,7 @@ from dure.engines.base import Engine
 from dure.features.demographics import Breakdown, People, breakdowns, days
 from dure.stats.base import Frame
 from dure.stats.counts import Counts, CountsParams, CountsResult
-from dure.study.kinds.base import Cohort, Kind, Step, check_years
+from dure.study.kinds.base import Carried, Cohort, Kind, Step, check_years
 from dure.study.report import Chart, Table
 from dure.wire.codec import message
 
@@ -45,7 +45,7 @@ class FeasibilityKind(Kind[Feasibility]):
     def steps(self, spec: Feasibility) -> tuple[Step, ...]:
         return (Step(name="people", statistic=Counts(), params=_params(spec)),)
 
-    def extract(self, spec: Feasibility, step: str, engine: Engine) -> Frame:
+    def extract(self, spec: Feasibility, step: str, engine: Engine, carried: Carried) -> Frame:
         """One row a person with a qualifying event: how far the best of its events came, and its levels if all the way."""
         plan = cohort.plan(cohort.parse(spec.cohort.circe), cdm_version=engine.dataset.cdm_version)
         found = cohorts.run(engine, plan)

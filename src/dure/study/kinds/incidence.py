@@ -14,7 +14,7 @@ from dure.features.time_at_risk import Anchor, Spans, Window, at_risk
 from dure.stats.base import Frame
 from dure.stats.intervals import poisson_exact
 from dure.stats.rates import RateCell, Rates, RatesParams, RatesResult
-from dure.study.kinds.base import Cohort, Kind, Step, check_years
+from dure.study.kinds.base import Carried, Cohort, Kind, Step, check_years
 from dure.study.report import Chart, Table, Value
 from dure.wire.codec import message
 
@@ -75,7 +75,7 @@ class IncidenceKind(Kind[Incidence]):
     def steps(self, spec: Incidence) -> tuple[Step, ...]:
         return (Step(name="rates", statistic=Rates(), params=_params(spec)),)
 
-    def extract(self, spec: Incidence, step: str, engine: Engine) -> Frame:
+    def extract(self, spec: Incidence, step: str, engine: Engine, carried: Carried) -> Frame:
         """One row a merged time at risk."""
         version = engine.dataset.cdm_version
         plans = [cohort.plan(cohort.parse(c.circe), cdm_version=version) for c in (spec.target, spec.outcome)]

@@ -42,6 +42,7 @@ class Strand:
         name: NETWORK, or the hospital's id.
         hospitals: those who are still in it.
         state: the statistic's state, encoded.
+        carried: encoded results of the earlier steps that this one needs.
         support, received: ring bytes by hospital, of the SUPPORT exchange and of the one that is under way.
         open: bitmap of the cells whose values are asked for or, in `by_hospital`, were shown.
         result: the statistic's result, encoded, once it is there; or why it never will be.
@@ -54,6 +55,7 @@ class Strand:
     state: bytes
     support: dict[str, bytes]
     received: dict[str, bytes]
+    carried: tuple[bytes, ...] = ()
     open: bytes | None = None
     result: bytes | None = None
     withheld: Withholding | None = None

@@ -14,10 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dure.guard.gate import Withheld, judge_total, judge_values
-from dure.guard.register import BOUNDS, CONSISTENT, LEAST_HOSPITALS
-from dure.stats.base import Done, Released
+from dure.guard.register import BOUNDS, CONSISTENT, LAWFUL_STATE, LEAST_HOSPITALS
+from dure.stats.base import BadState, Done, Released
 from dure.study.kinds import kind_of
 from dure.study.kinds.base import NETWORK, Step
+from dure.study.protocol.carry import collect, read
 from dure.study.protocol.run import (
     FINAL,
     Event,
@@ -35,6 +36,9 @@ from dure.wire.messages import Acceptance, Contribution, Exchange, Position, Ref
 from dure.wire.problems import Problem
 from dure.wire.rules import Mode
 from dure.wire.sums import Layout, Sums, Support
+
+LOCKED = "locked"
+"""By which a step is withheld that its kind locks: a diagnostic failed."""
 
 
 class OutOfTurn(Problem):
@@ -88,6 +92,7 @@ def _task(run: Run, strand: Strand) -> Task:
         manifest=run.manifest,
         position=Position(step=run.step, round=strand.round, exchange=strand.exchange),
         state=strand.state,
+        carried=strand.carried,
         open=strand.open if strand.exchange is Exchange.VALUES else None,
     )
 
@@ -201,7 +206,7 @@ def _move(study: Study, run: Run) -> Run:
         too_few = _too_few(run, seated)
         if too_few is not None:
             return replace(run, stage=Stage.FAILED, outcomes=(_nothing(too_few),))
-        return replace(run, stage=Stage.ASKING, strands=_begin(_steps(study)[0], run.mode, seated))
+        return _begin(study, replace(run, stage=Stage.ASKING), seated)
     if run.stage is not Stage.ASKING:
         return run
     step = _steps(study)[run.step]
@@ -233,14 +238,43 @@ def _nothing(why: Withholding) -> Outcome:
     return Outcome(step="", name=NETWORK, result=None, withheld=why)
 
 
-def _begin(step: Step, mode: Mode, hospitals: list[str]) -> tuple[Strand, ...]:
-    state = encode(step.statistic.begin(step.params))
-    groups = {NETWORK: tuple(hospitals)} if mode is Mode.TOTAL else {name: (name,) for name in hospitals}
-    first = Exchange.SUPPORT if mode is Mode.TOTAL else Exchange.RELEASE
-    return tuple(
-        Strand(name=name, hospitals=members, round=0, exchange=first, state=state, support={}, received={})
-        for name, members in groups.items()
-    )
+def _begin(study: Study, run: Run, hospitals: list[str]) -> Run:
+    """The current step's strands; one that lacks what it needs, or mustn't be asked, is over before it begins."""
+    step = _steps(study)[run.step]
+    total = run.mode is Mode.TOTAL
+    groups = {NETWORK: tuple(hospitals)} if total else {name: (name,) for name in hospitals}
+    strands = []
+    for name, members in groups.items():
+        carried = _carried(study, run, step, name)
+        strands.append(
+            Strand(
+                name=name,
+                hospitals=members,
+                round=0,
+                exchange=Exchange.SUPPORT if total else Exchange.RELEASE,
+                state=encode(step.statistic.begin(step.params)),
+                carried=() if isinstance(carried, Withholding) else carried,
+                support={},
+                received={},
+                withheld=carried if isinstance(carried, Withholding) else None,
+            )
+        )
+    return replace(run, strands=tuple(strands))
+
+
+def _carried(study: Study, run: Run, step: Step, name: str) -> tuple[bytes, ...] | Withholding:
+    """What the hospitals of a strand are told of earlier steps, if all is there and the step may be asked."""
+    found = collect(step, run.outcomes, name)
+    if isinstance(found, str):
+        return Withholding(rule="", reason=f"{step.name} stands on {found}, of which there is no result.")
+    kind = kind_of(study.question)
+    carried = read(_steps(study), step, found, where=f"run {run.id}")
+    try:
+        kind.judge(study.question, step.name, carried)
+    except BadState as problem:
+        return Withholding(rule=LAWFUL_STATE.id, reason=problem.what)
+    locked = kind.lock(study.question, step.name, carried)
+    return found if locked is None else Withholding(rule=LOCKED, reason=locked)
 
 
 def _judge(run: Run, layout: Layout, strand: Strand, support: dict[str, bytes]) -> bytes | Withholding:
@@ -347,8 +381,7 @@ def _next_step(study: Study, run: Run, step: Step) -> Run:
     seated = [hospital for hospital in run.roster if hospital not in run.dropped]
     too_few = _too_few(run, seated)
     if run.step + 1 < len(steps) and too_few is None:
-        following = steps[run.step + 1]
-        return replace(run, outcomes=outcomes, step=run.step + 1, strands=_begin(following, run.mode, seated))
+        return _begin(study, replace(run, outcomes=outcomes, step=run.step + 1), seated)
     outcomes += tuple(
         Outcome(step=left.name, name=NETWORK, result=None, withheld=too_few) for left in steps[run.step + 1 :]
     )
