@@ -18,7 +18,7 @@ class Unreadable(Problem):
 class BadKeyFile(Problem):
     """A key file that is missing, that others may read, or that holds something else."""
 
-    slug, title, status, exit_code = "bad-key-file", "The asker's key cannot be used", 422, 82
+    slug, title, status, exit_code = "bad-asker-key", "The asker's key cannot be used", 422, 82
 
 
 class Unreachable(Problem):

@@ -34,7 +34,8 @@ class Problem(Exception):
         super().__init_subclass__(**kwargs)
         for other in Problem.register.values():
             clash = other.slug == cls.slug or other.exit_code == cls.exit_code
-            if clash and other.__qualname__ != cls.__qualname__:
+            same = (other.__module__, other.__qualname__) == (cls.__module__, cls.__qualname__)
+            if clash and not same:
                 raise TypeError(f"{cls.__qualname__} and {other.__qualname__} share a slug or an exit code")
         Problem.register[cls.slug] = cls
 

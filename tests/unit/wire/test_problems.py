@@ -28,6 +28,9 @@ def test_a_clash_is_noticed_when_it_is_written():
         type("Clash", (Problem,), {"slug": "malformed", "title": "t", "status": 400, "exit_code": 1})
     with pytest.raises(TypeError, match="share"):
         type("Clash", (Problem,), {"slug": "clash", "title": "t", "status": 400, "exit_code": 50})
+    namesake = {"slug": "malformed", "title": "t", "status": 400, "exit_code": 1, "__module__": "elsewhere"}
+    with pytest.raises(TypeError, match="share"):
+        type(REGISTER["malformed"].__name__, (Problem,), namesake)
     assert "clash" not in REGISTER
 
 
