@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from dure.stats import ALL
 from dure.stats.base import Frame, SplitsBy
 from dure.stats.counts import CountsParams
-from dure.stats.hospital_strata import HospitalStrataParams, HospitalStrataState, Measure
+from dure.stats.hospital_strata import HospitalStrataParams, Measure
 from dure.stats.quantiles import QuantilesParams
 from dure.stats.rates import RatesParams
 from dure.stats.strata import Strata
@@ -71,8 +71,6 @@ EXAMPLES = {
     "quantiles": quantiles,
     "two_by_two": two_by_two,
 }
-LATER = {"hospital_strata": lambda rng, params: HospitalStrataState(terms=True)}
-"""A state of a later round, for statistics whose first round says little."""
 
 
 def assert_same(field, found, expected):
@@ -95,7 +93,7 @@ def test_every_statistic_obeys():
 def test_laws(name, seed, rows, hospitals):
     statistic, rng = ALL[name], np.random.default_rng(seed)
     params, frame = EXAMPLES[name](rng, rows)
-    state = LATER[name](rng, params) if name in LATER and rng.integers(2) else statistic.begin(params)
+    state = statistic.begin(params)
     layout = statistic.layout(params)
     unit = frame.columns["stratum"] if statistic.splits_by is SplitsBy.STRATUM else frame.person
     place = rng.integers(0, hospitals, 10_000)[unit]

@@ -22,6 +22,8 @@ def open_cells(layout: Layout, support: Support, k: int) -> Mask:
     shown cells, all relations and how many people are in two parts of one can tell of any small cell that it is below
     k: so no small cell, and no sum that holds one, comes out by any arithmetic.
 
+    Cells of a group that is shown together are all hidden where one of them is small, or hidden for another's sake.
+
     Hiding more never opens what was closed, so each small cell is made safe once.
 
     Args:
@@ -37,7 +39,18 @@ def open_cells(layout: Layout, support: Support, k: int) -> Mask:
     for cell in np.flatnonzero(small):
         while (next_hidden := _exposing_cell(layout, support, can_be_shown, shown, int(cell), k)) is not None:
             shown[next_hidden] = False
+    while (apart := _torn_group(layout, small, can_be_shown, shown)) is not None:
+        shown[apart] = False
     return shown
+
+
+def _torn_group(layout: Layout, small: Mask, can_be_shown: Mask, shown: Mask) -> list[int] | None:
+    """A group of which a cell is shown although another is small or hidden; None if there is none."""
+    for group in layout.together:
+        cells = list(group)
+        if shown[cells].any() and (small[cells] | (can_be_shown[cells] & ~shown[cells])).any():
+            return cells
+    return None
 
 
 def _leaking_relation(

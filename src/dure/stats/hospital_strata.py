@@ -1,8 +1,7 @@
 """Mantel-Haenszel with strata that are each hospital's own: the hospital itself, its wards, its years, its matched sets.
 
 Exact for: the estimate over all hospitals' strata. What leaves is no stratum's table but terms, each added over strata and
-hospitals. Two rounds: first the people by exposure and outcome over all strata; the terms are asked for only where
-every one of these is shown, since a term such as Σad/n speaks of all four.
+hospitals. One round. A term such as Σad/n speaks of all four cells of the tables, so these are shown together or not at all.
 
 Not responsible for: strata of the network (`two_by_two`, `rates`), the estimates (`mantel_haenszel`).
 """
@@ -12,7 +11,7 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from dure.stats.base import Again, Answer, Done, Frame, Released, SplitsBy, Statistic
+from dure.stats.base import Answer, Done, Frame, Nothing, OneRound, Released, SplitsBy
 from dure.stats.mantel_haenszel import RATE_TERMS, TABLE_TERMS, rate_terms, table_terms
 from dure.stats.rates import LONGEST_LIFE_DAYS
 from dure.stats.two_by_two import CELLS, MADE_OF, MARGINS, cell_of
@@ -40,13 +39,6 @@ class HospitalStrataParams:
 
 
 @message
-class HospitalStrataState:
-    """Whether the people are known and the terms may be asked for."""
-
-    terms: bool
-
-
-@message
 class HospitalStrataResult:
     """People by exposure and outcome over all strata (None: hidden), and the terms, if all of them are shown."""
 
@@ -54,26 +46,26 @@ class HospitalStrataResult:
     terms: dict[str, float] | None
 
 
-class HospitalStrata(Statistic[HospitalStrataParams, HospitalStrataState, HospitalStrataResult]):
+class HospitalStrata(OneRound[HospitalStrataParams, HospitalStrataResult]):
     """Mantel-Haenszel terms over strata that never cross hospitals."""
 
     name = "hospital_strata"
     params = HospitalStrataParams
-    state = HospitalStrataState
     result = HospitalStrataResult
     splits_by = SplitsBy.STRATUM
     modes = (Mode.TOTAL, Mode.BY_HOSPITAL)
 
     def layout(self, params: HospitalStrataParams) -> Layout:
-        """Everyone, the margins, the cells; the terms rest on everyone, and see the top of this file."""
+        """Everyone, the margins, the cells; the terms rest on everyone, which is shown with all the others."""
         relations = [Relation(whole=EVERYONE, parts=(1, 2)), Relation(whole=EVERYONE, parts=(3, 4))]
         relations += [
             Relation(whole=1 + margin, parts=tuple(FIRST_CELL + part for part in parts))
             for margin, parts in enumerate(MADE_OF)
         ]
         names = _terms(params)
+        cells = ("everyone", *MARGINS, *CELLS)
         return Layout(
-            cells=("everyone", *MARGINS, *CELLS),
+            cells=cells,
             relations=tuple(relations),
             fields=(
                 Field(
@@ -92,6 +84,7 @@ class HospitalStrata(Statistic[HospitalStrataParams, HospitalStrataState, Hospit
                     scale=SCALE,
                 ),
             ),
+            together=(tuple(range(len(cells))),),
         )
 
     def columns(self, params: HospitalStrataParams) -> tuple[str, ...]:
@@ -99,21 +92,12 @@ class HospitalStrata(Statistic[HospitalStrataParams, HospitalStrataState, Hospit
         more = ("outcomes", "days") if params.measure is Measure.RATE else ()
         return ("exposed", "case", "stratum", *more)
 
-    def rounds(self, params: HospitalStrataParams) -> int:
-        return 2
-
-    def begin(self, params: HospitalStrataParams) -> HospitalStrataState:
-        return HospitalStrataState(terms=False)
-
-    def judge(self, params: HospitalStrataParams, state: HospitalStrataState) -> None:
-        """Either state is lawful: whether the terms are due follows from the people, which only the network's total shows."""
-
-    def local(self, frame: Frame, params: HospitalStrataParams, state: HospitalStrataState) -> Answer:
+    def local(self, frame: Frame, params: HospitalStrataParams, state: Nothing) -> Answer:
         """One row a person."""
         cell = cell_of(frame)
         people = np.bincount(cell, minlength=len(CELLS)).astype(np.int64)
         terms = np.zeros(len(_terms(params)))
-        if state.terms and len(cell):
+        if len(cell):
             _, stratum = np.unique(frame.columns["stratum"], return_inverse=True)
             terms = _table(params, frame, cell, stratum).sum(axis=0)
         margins = [people[list(parts)].sum() for parts in MADE_OF]
@@ -124,14 +108,13 @@ class HospitalStrata(Statistic[HospitalStrataParams, HospitalStrataState, Hospit
         )
 
     def step(
-        self, params: HospitalStrataParams, state: HospitalStrataState, total: Released
-    ) -> Again[HospitalStrataState] | Done[HospitalStrataResult]:
+        self, params: HospitalStrataParams, state: Nothing, total: Released
+    ) -> Done[HospitalStrataResult]:
         people = tuple(None if value is None else int(value) for value in total.shown("people"))
-        whole = None not in people and bool(total.open[EVERYONE])
-        if whole and not state.terms:
-            return Again(state=HospitalStrataState(terms=True))
-        terms = dict(zip(_terms(params), total.values["terms"].tolist(), strict=True)) if whole else None
-        return Done(result=HospitalStrataResult(people=people, terms=terms))
+        shown = zip(_terms(params), total.values["terms"].tolist(), strict=True)
+        return Done(
+            result=HospitalStrataResult(people=people, terms=dict(shown) if total.open[EVERYONE] else None)
+        )
 
 
 def _terms(params: HospitalStrataParams) -> tuple[str, ...]:

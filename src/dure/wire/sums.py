@@ -80,11 +80,13 @@ class Layout:
         cells: every group of people that a number rests on, *and every complement that can be had by subtraction*.
         relations: which cells add up to which.
         fields: the arrays, in the order in which they are sent.
+        together: groups of cells that are shown all or not at all, because a number that rests on one speaks of the others too.
     """
 
     cells: tuple[str, ...]
     relations: tuple[Relation, ...]
     fields: tuple[Field, ...]
+    together: tuple[tuple[int, ...], ...] = ()
 
     @cached_property
     def size(self) -> int:
@@ -99,7 +101,7 @@ class Layout:
     @cached_property
     def digest(self) -> str:
         """The content id by which both sides know that they mean the same vector."""
-        told = hashlib.sha256(repr((self.cells, self.relations)).encode())
+        told = hashlib.sha256(repr((self.cells, self.relations, self.together)).encode())
         for field in self.fields:
             told.update(
                 repr((field.name, field.kind, field.unit, field.bound, field.scale, field.grain)).encode()

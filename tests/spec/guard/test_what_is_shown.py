@@ -7,6 +7,7 @@ from dure.guard.suppression import open_cells
 from dure.stats.counts import Counts, CountsParams
 from dure.stats.rates import Rates, RatesParams
 from dure.stats.strata import Strata
+from dure.wire.sums import Field, FieldKind, Layout, Relation, Unit
 
 SEX = Strata(name="sex", levels=("f", "m", "other"))
 FUNNEL = Counts().layout(CountsParams(stages=("event", "adult", "in"), strata=(SEX,)))
@@ -50,3 +51,34 @@ def test_rates(says, people, expected):
     risk, cases = ([int(n) for n in part.split()] for part in people.split("|"))
     rest = [a - b for a, b in zip(risk, cases, strict=True)]
     assert shown(CASES, [*risk, *cases, *rest])[:8] == expected.replace("|", "").split()
+
+
+# Cells 0 (everyone) = 1 + 2, and 3 that stands alone; 1 is never shown. 0, 1 and 2 are shown together.
+TOGETHER = Layout(
+    cells=("everyone", "left", "right", "alone"),
+    relations=(Relation(whole=0, parts=(1, 2)),),
+    fields=(Field(name="n", kind=FieldKind.COUNT, unit=Unit.PERSON, bound=1, rests_on=np.array([0, 2, 3])),),
+    together=((0, 1, 2),),
+)
+GROUPS = [
+    ("everything is large", [50, 30, 20, 40], "50 - 20 40"),
+    ("a small cell of the group that is itself never shown", [25, 5, 20, 40], "- - - 40"),
+    ("a small cell elsewhere", [50, 30, 20, 3], "50 - 20 -"),
+    ("nobody in one of them", [50, 0, 50, 40], "50 - 50 40"),
+]
+
+
+@pytest.mark.parametrize(("says", "people", "expected"), GROUPS, ids=[row[0] for row in GROUPS])
+def test_cells_that_are_shown_together_are_hidden_together(says, people, expected):
+    assert shown(TOGETHER, people) == expected.split()
+
+
+def test_a_group_of_which_one_is_hidden_for_another_sake_is_hidden():
+    """25 = 5 + 20 stands beside the group: 20 is hidden for the 5's sake, and what is shown with it goes too."""
+    layout = Layout(
+        cells=("whole", "few", "rest", "elsewhere"),
+        relations=(Relation(whole=0, parts=(1, 2)),),
+        fields=(Field(name="n", kind=FieldKind.COUNT, unit=Unit.PERSON, bound=1, rests_on=np.arange(4)),),
+        together=((2, 3),),
+    )
+    assert shown(layout, [25, 5, 20, 40])[1:] == ["-", "-", "-"]
