@@ -4,7 +4,8 @@ Responsible for: running plans on any engine, each shared subplan once, as tempo
 Not responsible for: what a plan means (`dure.cohort`), or what may leave the hospital.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -56,6 +57,16 @@ def run_many(engine: Engine, plans: Sequence[CohortPlan], *, attrition: bool = T
     with _Workspace(engine, plans, attrition=attrition) as workspace:
         for plan in plans:
             yield workspace.cohort(plan)
+
+
+@contextmanager
+def kept(engine: Engine, plans: Mapping[str, CohortPlan]) -> Iterator[dict[str, CohortTable]]:
+    """Cohorts by name, whose rows also stand as temporary tables of these names until the end: to be joined with.
+
+    Raises: as `run_many`.
+    """
+    with _Workspace(engine, list(plans.values()), attrition=False) as workspace:
+        yield {name: workspace.cohort(plan, keep=name) for name, plan in plans.items()}
 
 
 def resolve(engine: Engine, concept_set: ConceptSet) -> tuple[int, ...]:
@@ -159,7 +170,7 @@ class _Workspace:
         roots = (plan.attrition, plan.rows) if self.attrition else (plan.rows,)
         return [digest for digest in walk(*roots) if digest in self.layout.names]
 
-    def cohort(self, plan: CohortPlan) -> CohortTable:
+    def cohort(self, plan: CohortPlan, *, keep: str | None = None) -> CohortTable:
         needed = self.needs.pop(0)
         for digest in needed:
             name = self.layout.names[digest]
@@ -167,7 +178,16 @@ class _Workspace:
                 node = self.layout.graph[digest][0]
                 self.present.add(name)
                 self.engine.temporary(name, self.layout.query(node))
-        rows = self.engine.query(self.layout.rows(plan))
+        source = self.layout.rows(plan)
+        if keep is not None:
+            self.present.add(keep)
+            self.engine.temporary(keep, source)
+            names = [
+                primitives.name_of(name) for name in ("subject_id", "cohort_start_date", "cohort_end_date")
+            ]
+            kept = primitives.table(keep, "k")
+            source = primitives.select(names, kept).order_by(*(name.copy() for name in names), copy=False)
+        rows = self.engine.query(source)
         qualified = None
         if self.attrition:
             qualified = self.engine.query(self.layout.qualified(plan))
