@@ -78,7 +78,7 @@ class Analysis:
     @property
     def zero_if_absent(self) -> bool:
         """Whether nobody's value is missing: where nothing is recorded it is 0."""
-        return self.family != "value"
+        return self.binary or self.family in {"score", "distinct", "count", "concept count"}
 
 
 def identify(analysis: Analysis, first: Ids, second: Ids | None = None) -> Ids:
