@@ -12,8 +12,10 @@ from dure.stats import ALL
 from dure.stats.base import Frame, SplitsBy
 from dure.stats.counts import CountsParams
 from dure.stats.hospital_strata import HospitalStrataParams, Measure
+from dure.stats.log_rank import LogRankParams
 from dure.stats.quantiles import QuantilesParams
 from dure.stats.rates import RatesParams
+from dure.stats.risk_table import RiskTableParams
 from dure.stats.strata import Strata
 from dure.stats.two_by_two import TwoByTwoParams
 from dure.wire import ring
@@ -64,11 +66,34 @@ def hospital_strata(rng, rows):
     return params, Frame(person=np.arange(rows), columns=columns)
 
 
+def log_rank(rng, rows):
+    params = LogRankParams(groups=STRATA[0], rho=float(rng.integers(0, 2)), stratified=True)
+    columns = {
+        "time": rng.integers(1, 30, rows),
+        "event": rng.integers(0, 2, rows),
+        "stratum": rng.integers(0, 3, rows),
+    }
+    return params, Frame(person=np.arange(rows), columns={**columns, **levels(rng, rows)})
+
+
+def risk_table(rng, rows):
+    edges = tuple(np.cumsum(rng.integers(1, 9, rng.integers(2, 20))).tolist())
+    params = RiskTableParams(edges=edges, causes=2, breakdowns=STRATA, delayed=bool(rng.integers(0, 2)))
+    columns = {
+        "entry": rng.integers(-5, 60, rows),
+        "time": rng.integers(-5, 90, rows),
+        "event": rng.integers(0, 3, rows),
+    }
+    return params, Frame(person=np.arange(rows), columns={**columns, **levels(rng, rows)})
+
+
 EXAMPLES = {
     "counts": counts,
     "hospital_strata": hospital_strata,
+    "log_rank": log_rank,
     "rates": rates,
     "quantiles": quantiles,
+    "risk_table": risk_table,
     "two_by_two": two_by_two,
 }
 
@@ -97,6 +122,8 @@ def test_laws(name, seed, rows, hospitals):
     layout = statistic.layout(params)
     unit = frame.columns["stratum"] if statistic.splits_by is SplitsBy.STRATUM else frame.person
     place = rng.integers(0, hospitals, 10_000)[unit]
+    if statistic.splits_by is SplitsBy.SITE:
+        frame = Frame(person=frame.person, columns={**frame.columns, "hospital": place})
     parts = [
         Frame(person=frame.person[place == h], columns={k: v[place == h] for k, v in frame.columns.items()})
         for h in range(hospitals)

@@ -5,14 +5,18 @@ from typing import Any
 from dure.stats.base import Statistic
 from dure.stats.counts import Counts
 from dure.stats.hospital_strata import HospitalStrata
+from dure.stats.log_rank import LogRank
 from dure.stats.quantiles import Quantiles
 from dure.stats.rates import Rates
+from dure.stats.risk_table import RiskTable
 from dure.stats.two_by_two import TwoByTwo
 
 ALL: dict[str, Statistic[Any, Any, Any]] = {
     Counts.name: Counts(),
     HospitalStrata.name: HospitalStrata(),
+    LogRank.name: LogRank(),
     Quantiles.name: Quantiles(),
     Rates.name: Rates(),
     TwoByTwo.name: TwoByTwo(),
+    RiskTable.name: RiskTable(),
 }

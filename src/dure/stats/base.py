@@ -33,7 +33,11 @@ class BadState(Problem):
 
 
 class SplitsBy(StrEnum):
-    """The unit that must stay whole within one hospital for the split answer to equal the pooled one."""
+    """The unit that must stay whole within one hospital for the split answer to equal the pooled one.
+
+    A statistic that is split by stratum reads a column `stratum`; one that is split by site may read a column `hospital`,
+    which holds one value at a hospital, and several only where frames of several hospitals are pooled.
+    """
 
     PERSON = "person"
     STRATUM = "stratum"
