@@ -4,6 +4,7 @@ from typing import Any
 
 from dure.stats.base import Statistic
 from dure.stats.counts import Counts
+from dure.stats.glm import Glm
 from dure.stats.hospital_strata import HospitalStrata
 from dure.stats.log_rank import LogRank
 from dure.stats.quantiles import Quantiles
@@ -13,6 +14,7 @@ from dure.stats.two_by_two import TwoByTwo
 
 ALL: dict[str, Statistic[Any, Any, Any]] = {
     Counts.name: Counts(),
+    Glm.name: Glm(),
     HospitalStrata.name: HospitalStrata(),
     LogRank.name: LogRank(),
     Quantiles.name: Quantiles(),

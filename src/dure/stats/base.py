@@ -123,6 +123,9 @@ class Statistic(ABC, Generic[P, S, R]):
         params, state, result: the message types, by which the codec stores and sends them.
         splits_by: the unit that must not be split between hospitals.
         modes: in which modes it may be released.
+        tolerance: by which share of (the added magnitudes + 1 a person) a pooled answer may differ from the added ones:
+            0 for integers, which are exact; floats are added in another order within one hospital than over several.
+            Between hospitals, in the ring, the order never matters.
     """
 
     name: ClassVar[str]
@@ -131,6 +134,7 @@ class Statistic(ABC, Generic[P, S, R]):
     result: ClassVar[type]
     splits_by: ClassVar[SplitsBy]
     modes: ClassVar[tuple[Mode, ...]]
+    tolerance: ClassVar[float] = 0.0
 
     @abstractmethod
     def layout(self, params: P) -> Layout:

@@ -54,6 +54,7 @@ class HospitalStrata(OneRound[HospitalStrataParams, HospitalStrataResult]):
     result = HospitalStrataResult
     splits_by = SplitsBy.STRATUM
     modes = (Mode.TOTAL, Mode.BY_HOSPITAL)
+    tolerance = 1e-12
 
     def layout(self, params: HospitalStrataParams) -> Layout:
         """Everyone, the margins, the cells; the terms rest on everyone, which is shown with all the others."""

@@ -152,7 +152,7 @@ class Sums:
         return cls(layout=layout, values=values)
 
     def __add__(self, other: "Sums") -> "Sums":
-        """Element-wise, in the ring: exact, whatever the order."""
+        """Element-wise. Integers are exact; others are rounded to double, so a long sum is made of `to_ring`."""
         if other.layout.digest != self.layout.digest:
             raise ValueError("two layouts cannot be added")
         return Sums.from_ring(self.layout, ring.add(self.to_ring(), other.to_ring()))

@@ -1,0 +1,241 @@
+"""What one hospital adds up for a generalised linear model, in blocks of rows: no copy of its whole table is made.
+
+Responsible for: the arithmetic at a hospital, people behind every cell included. Not responsible for: what is asked
+(`glm`), what may leave (`guard`).
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dure.stats.base import Frame
+from dure.stats.design import EVERYONE, Cells, Covariate, count, triangle_size, values
+from dure.stats.families import (
+    COUNTED,
+    Family,
+    Terms,
+    intercept,
+    saturated,
+    terms,
+    theta_derivatives,
+    variance,
+)
+
+Vector = NDArray[np.float64]
+BLOCK = 4096
+MOST_PEARSON = 2.0**40
+"""The most that one squared Pearson residual counts. At a fit nobody's is near it; away from one it keeps sums finite."""
+MOST_RESIDUAL = 2.0**10
+"""The most that one residual counts in robust errors, in units of the outcome's bound; as above."""
+MOST_SCORE_PEOPLE = 2.0**24
+"""The most that a hospital's score counts in clustered errors, in people; as above."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """What is asked of a hospital.
+
+    Attributes:
+        columns: None is the intercept.
+        beta: the coefficients, one for each column.
+        by_hospital: whether the hospital's own intercept is fitted and taken out.
+    """
+
+    family: Family
+    columns: tuple[Covariate | None, ...]
+    outcome: Covariate
+    prior: Covariate | None
+    offset: Covariate | None
+    beta: Vector
+    theta: float
+    estimate_theta: bool
+    by_hospital: bool
+    robust: bool
+    clustered: bool
+
+
+def add_up(frame: Frame, asked: Asked, cells: Cells) -> tuple[dict[str, Vector], NDArray[np.int64]]:
+    """Every field's sums, and the people behind every cell, over all hospitals of a frame (at a hospital: one)."""
+    if "hospital" not in frame.columns:
+        return _of_one(frame, asked, cells)
+    hospital = frame.columns["hospital"]
+    places = np.unique(hospital)
+    if len(places) < 2:
+        return _of_one(frame, asked, cells)
+    parts = [_of_one(_rows(frame, hospital == place), asked, cells) for place in places]
+    return (
+        {name: np.sum([sums[name] for sums, _ in parts], axis=0) for name in parts[0][0]},
+        np.sum([support for _, support in parts], axis=0),
+    )
+
+
+def _rows(frame: Frame, held: NDArray[np.bool_]) -> Frame:
+    return Frame(
+        person=frame.person[held],
+        columns={name: column[held] for name, column in frame.columns.items()},
+    )
+
+
+def _of_one(frame: Frame, asked: Asked, cells: Cells) -> tuple[dict[str, Vector], NDArray[np.int64]]:
+    people, p = len(frame.person), len(asked.columns)
+    support = _support(frame, asked, cells)
+    size = triangle_size(p)
+    scalars = ("weight", "value", "saturated", "pearson", "theta score", "theta information", "hospitals")
+    sums = {name: np.zeros(1) for name in scalars}
+    sums["people"] = np.array([float(people)])
+    sums |= {name: np.zeros(p) for name in ("observed", "expected")}
+    sums |= {
+        name: np.zeros(size) for name in ("information", "meat", "cluster", "taken out", "meat taken out")
+    }
+    sums |= _oddities(frame, asked, cells, support)
+    if not people:
+        return sums, support
+    own = 0.0
+    if asked.by_hospital:
+        found = _own_intercept(frame, asked)
+        if found is None:
+            # Everyone alike: whatever the coefficients, its own intercept explains everything, and it adds nothing.
+            sums["weight"][0] = _prior(frame, asked, slice(None)).sum()
+            return sums, support
+        own = found
+        sums["hospitals"][0] = 1
+    information, meat = np.zeros((p, p)), np.zeros((p, p))
+    weight_x, meat_x, weight_sum, meat_sum = np.zeros(p), np.zeros(p), 0.0, 0.0
+    for start in range(0, people, BLOCK):
+        rows = slice(start, min(start + BLOCK, people))
+        x = _block(frame, asked, rows)
+        y = values(frame, asked.outcome, rows)
+        prior = _prior(frame, asked, rows)
+        eta = asked.beta @ x + own
+        if asked.offset is not None:
+            eta += values(frame, asked.offset, rows)
+        at = terms(asked.family, y, eta, asked.theta)
+        weight = prior * at.weight
+        sums["weight"] += prior.sum()
+        sums["value"] += prior @ at.value
+        if asked.family is not Family.BINOMIAL or ((y != 0) & (y != 1)).any():
+            sums["saturated"] += prior @ saturated(asked.family, y, asked.theta)
+        pearson = (y - at.mean) ** 2 / variance(asked.family, at.mean, asked.theta)
+        sums["pearson"] += prior @ np.minimum(pearson, MOST_PEARSON)
+        sums["observed"] += x @ (prior * at.observed)
+        sums["expected"] += x @ (prior * at.expected)
+        information += _products(x, weight)
+        if asked.by_hospital:
+            weight_x += x @ weight
+            weight_sum += weight.sum()
+        if asked.robust:
+            most = MOST_RESIDUAL * max(asked.outcome.most, 1.0)
+            squared = (prior * np.clip(at.observed - at.expected, -most, most)) ** 2
+            meat += _products(x, squared)
+            if asked.by_hospital:
+                meat_x += x @ squared
+                meat_sum += squared.sum()
+        if asked.estimate_theta:
+            first, second = theta_derivatives(y, at.mean, asked.theta)
+            sums["theta score"] += prior @ first
+            sums["theta information"] += prior @ second
+    lower = np.tril_indices(p)
+    sums["information"] = information[lower]
+    sums["meat"] = meat[lower]
+    if asked.by_hospital:
+        mean_x = weight_x / weight_sum
+        crossed = np.outer(meat_x, mean_x)
+        sums["taken out"] = (weight_sum * np.outer(mean_x, mean_x))[lower]
+        sums["meat taken out"] = (crossed + crossed.T - meat_sum * np.outer(mean_x, mean_x))[lower]
+    if asked.clustered:
+        heaviest = 1.0 if asked.prior is None else max(asked.prior.most, 1.0)
+        widest = max([1.0, *(c.most for c in asked.columns if c is not None)])
+        most = MOST_SCORE_PEOPLE * heaviest * widest * max(asked.outcome.most, 1.0)
+        score = np.clip(sums["observed"] - sums["expected"], -most, most)
+        sums["cluster"] = np.outer(score, score)[lower]
+    return sums, support
+
+
+def _block(frame: Frame, asked: Asked, rows: slice) -> Vector:
+    """The columns' values of some rows. Shape (p, rows)."""
+    x = np.empty((len(asked.columns), rows.stop - rows.start))
+    for index, covariate in enumerate(asked.columns):
+        x[index] = 1.0 if covariate is None else values(frame, covariate, rows)
+    return x
+
+
+def _prior(frame: Frame, asked: Asked, rows: slice) -> Vector:
+    if asked.prior is None:
+        return np.ones(len(frame.person[rows]))
+    return values(frame, asked.prior, rows)
+
+
+def _products(x: Vector, weight: Vector) -> Vector:
+    """x diag(weight) x', of which BLAS computes one half since both factors are one array."""
+    root = x * np.sqrt(weight)
+    return np.asarray(root @ root.T)
+
+
+def _own_intercept(frame: Frame, asked: Asked) -> float | None:
+    people = len(frame.person)
+    eta = np.empty(people)
+    for start in range(0, people, BLOCK):
+        rows = slice(start, min(start + BLOCK, people))
+        eta[rows] = asked.beta @ _block(frame, asked, rows)
+    if asked.offset is not None:
+        eta += values(frame, asked.offset)
+    prior = _prior(frame, asked, slice(None))
+    return intercept(asked.family, values(frame, asked.outcome), eta, prior, asked.theta)
+
+
+def own_terms(frame: Frame, asked: Asked) -> tuple[float, Vector, float] | None:
+    """One hospital's own intercept, the weighted means of its columns, and the information on the intercept; or None.
+
+    For `by_hospital` only: it is a number of one hospital.
+    """
+    own = _own_intercept(frame, asked)
+    if own is None:
+        return None
+    people = len(frame.person)
+    x = _block(frame, asked, slice(0, people))
+    eta = asked.beta @ x + own
+    if asked.offset is not None:
+        eta += values(frame, asked.offset)
+    at: Terms = terms(asked.family, values(frame, asked.outcome), eta, asked.theta)
+    weight = _prior(frame, asked, slice(None)) * at.weight
+    return own, x @ weight / weight.sum(), float(weight.sum())
+
+
+def _support(frame: Frame, asked: Asked, cells: Cells) -> NDArray[np.int64]:
+    indicators = [
+        values(frame, covariate) != 0
+        for covariate in asked.columns
+        if covariate is not None and not covariate.never_zero
+    ]
+    if asked.family in COUNTED:
+        indicators.append(values(frame, asked.outcome) != 0)
+    return count(cells, indicators, len(frame.person))
+
+
+def _oddities(
+    frame: Frame, asked: Asked, cells: Cells, support: NDArray[np.int64]
+) -> dict[str, NDArray[np.float64]]:
+    """Columns that don't vary here, and 0/1 columns by which the outcome is certain here: 1 each."""
+    constant = np.zeros(len(asked.columns))
+    separates = np.zeros(len(asked.columns))
+    people = int(support[EVERYONE])
+    for index, covariate in enumerate(asked.columns):
+        if covariate is None or not people:
+            continue
+        if covariate.binary:
+            some = int(support[cells.column[index]])
+            constant[index] = some in (0, people)
+        else:
+            column = values(frame, covariate)
+            constant[index] = column.min() == column.max()
+        if not covariate.binary or constant[index] or asked.family not in COUNTED:
+            continue
+        events, both = int(support[cells.outcome]), int(support[cells.case[index]])
+        corners = [both, events - both]
+        if asked.family is Family.BINOMIAL:
+            corners += [some - both, people - some - events + both]
+        separates[index] = (
+            events > 0 and min(corners) == 0 and not (asked.family is Family.BINOMIAL and events == people)
+        )
+    return {"constant": constant, "separated": separates}

@@ -1,0 +1,207 @@
+"""Every row of shared/reference/reference.csv: R's pooled fit, computed here over hospitals that give away only sums.
+
+Models live in `reference/*.py`, each of which has a dictionary `MODELS` from (id, model) to a function of a `Network`. The function
+asks every statistic through `network.ask`, which is what a run does: answers through the gate, added in the ring, a step at the hub.
+It returns a value for each (term, quantity) that it accounts for.
+
+With rules off, every returned value must be the reference's within its tolerance, and every row must be returned or have a
+reason. With rules on, a model gives the same values, some of them, or none: never others, except where it says that it is
+coarsened by the gate (a wider grid), which is listed in `COARSENED`.
+"""
+
+import csv
+import importlib.util
+from collections import defaultdict
+from dataclasses import dataclass, field
+from functools import cache, reduce
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from dure.guard.gate import Withheld, judge_total, judge_values, release_support, release_values
+from dure.stats.base import Done, Frame, Released
+from dure.wire import ring
+from dure.wire.codec import decode, encode
+from dure.wire.rules import RULES_OFF, Rules
+from dure.wire.sums import Sums
+
+FOLDER = Path(__file__).parent / "reference"
+REFERENCE = Path(__file__).resolve().parents[3] / "shared" / "reference"
+
+
+class Refused(Exception):
+    """The gate let nothing through, or a statistic found its cells hidden."""
+
+
+@dataclass
+class Network:
+    """Hospitals that answer only through the gate.
+
+    Attributes:
+        rounds: how many were asked, over all statistics.
+    """
+
+    inputs: Path
+    rules: Rules
+    rounds: int = 0
+    asked: list[str] = field(default_factory=list)
+
+    def table(self, name):
+        """A file of inputs, as columns; numbers where all of them are, NaN where empty."""
+        return _table(self.inputs / f"{name}.csv")
+
+    def ask(self, statistic, params, frames):
+        """A statistic's result over the hospitals' frames.
+
+        Raises:
+            Refused: the gate withheld the total.
+        """
+        self.asked.append(statistic.name)
+        layout = statistic.layout(params)
+        state = statistic.begin(params)
+        for _ in range(statistic.rounds(params)):
+            self.rounds += 1
+            statistic.judge(params, state)
+            answers = [statistic.local(frame, params, state) for frame in frames]
+            people = _added([passed(release_support(layout, a)).numbers for a in answers], len(layout.cells))
+            support = ring.integers(people)
+            is_open = passed(judge_total(layout, support, self.rules, hospitals=len(frames)))
+            lanes = _added([passed(release_values(layout, a, is_open)).numbers for a in answers], layout.size)
+            sums = Sums.from_ring(layout, lanes)
+            passed(judge_values(sums, support))
+            outcome = statistic.step(params, state, Released(layout=layout, open=is_open, values=sums.values))
+            if isinstance(outcome, Done):
+                return decode(statistic.result, encode(outcome.result), where="result")
+            state = decode(statistic.state, encode(outcome.state), where="state")
+        raise AssertionError(f"{statistic.name} did not finish within its rounds")
+
+    def frames(self, columns, site, person=None):
+        """One frame for each value of `site`, in order; a row a person unless `person` says otherwise."""
+        site = np.asarray(site)
+        made = []
+        for place in np.unique(site):
+            here = site == place
+            people = (
+                np.arange(here.sum()) if person is None else np.unique(person[here], return_inverse=True)[1]
+            )
+            made.append(
+                Frame(
+                    person=people.astype(np.int64),
+                    columns={name: np.asarray(column)[here] for name, column in columns.items()},
+                )
+            )
+        return made
+
+
+def passed(judged):
+    if isinstance(judged, Withheld):
+        raise Refused(f"{judged.rule.id}: {judged.reason}")
+    return judged
+
+
+def _added(parts, size):
+    return reduce(ring.add, (ring.from_bytes(part, size) for part in parts))
+
+
+@cache
+def _table(path):
+    with path.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    columns = {}
+    for name in rows[0]:
+        texts = [row[name] for row in rows]
+        try:
+            columns[name] = np.array([float(text) if text not in ("", "NA") else np.nan for text in texts])
+        except ValueError:
+            columns[name] = np.array(texts)
+    return columns
+
+
+@cache
+def _rows():
+    found = defaultdict(dict)
+    if REFERENCE.is_dir():
+        with (REFERENCE / "reference.csv").open(newline="") as file:
+            for row in csv.DictReader(file):
+                found[row["id"], row["model"]][row["term"], row["quantity"]] = (
+                    np.nan if row["value"] == "NA" else float(row["value"]),
+                    float(row["tol"]),
+                )
+    return dict(found)
+
+
+@cache
+def _modules():
+    made = []
+    for path in sorted(FOLDER.glob("*.py")):
+        spec = importlib.util.spec_from_file_location(f"reference_{path.stem}", path)
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        made.append(module)
+    return made
+
+
+MODELS = {key: model for module in _modules() for key, model in module.MODELS.items()}
+COARSENED = {key for module in _modules() for key in getattr(module, "COARSENED", ())}
+# Rows that no sum gives, by (id, model) and then (term, quantity): why, and what is given instead.
+REASONS = {key: why for module in _modules() for key, why in getattr(module, "REASONS", {}).items()}
+
+
+@cache
+def computed(key, rules):
+    network = Network(inputs=REFERENCE / "inputs", rules=rules)
+    try:
+        return MODELS[key](network), network.rounds
+    except Refused as refusal:
+        return str(refusal), network.rounds
+
+
+def differing(wanted, got):
+    """Rows whose value is another than the reference's."""
+    return [
+        f"{term} {quantity}: {got[term, quantity]!r} is not {value!r} (off by {got[term, quantity] - value:.2e})"
+        for (term, quantity), (value, tolerance) in wanted.items()
+        if (term, quantity) in got
+        and not np.isclose(got[term, quantity], value, rtol=tolerance, atol=tolerance, equal_nan=True)
+    ]
+
+
+@pytest.mark.parametrize("key", MODELS, ids=" ".join)
+def test_federated_is_pooled(shared, key):
+    got, rounds = computed(key, RULES_OFF)
+    assert not isinstance(got, str), got
+    wanted = _rows()[key]
+    assert not differing(wanted, got)
+    unknown = set(got) - set(wanted)
+    assert not unknown, "values that the reference doesn't have"
+    unaccounted = set(wanted) - set(got) - set(REASONS.get(key, {}))
+    assert not unaccounted
+    print(f"{' '.join(key)}: {len(got)} of {len(wanted)} rows in {rounds} rounds")
+
+
+@pytest.mark.parametrize("key", MODELS, ids=" ".join)
+def test_the_gate_changes_no_number_that_it_shows(shared, key):
+    got, _ = computed(key, Rules(least_hospitals=3))
+    wanted = _rows()[key]
+    if isinstance(got, str):
+        print(f"{' '.join(key)}: refused: {got}")
+        return
+    wrong = differing(wanted, got)
+    missing = set(wanted) - set(got) - set(REASONS.get(key, {}))
+    word = "coarsened" if wrong else "in part" if missing else "exact"
+    print(f"{' '.join(key)}: {word}, {len(got) - len(wrong)} of {len(wanted)} rows")
+    assert not wrong or key in COARSENED
+
+
+def test_every_row_is_accounted_for(shared):
+    """Each (id, model) of the reference has a function or is listed as not built yet, and nothing is listed twice."""
+    listed = {
+        line.split("\t")[0]: line
+        for line in (FOLDER / "not_yet.txt").read_text().splitlines()
+        if line and not line.startswith("#")
+    }
+    names = {"|".join(key) for key in _rows()}
+    built = {"|".join(key) for key in MODELS}
+    assert built <= names, "a function for a model that the reference doesn't have"
+    assert set(listed) == names - built
