@@ -70,6 +70,7 @@ class LogRank(OneRound[LogRankParams, LogRankResult]):
     result = LogRankResult
     splits_by = SplitsBy.SITE
     modes = (Mode.TOTAL, Mode.BY_HOSPITAL)
+    tolerance = 1e-12
 
     def layout(self, params: LogRankParams) -> Layout:
         """Everyone, with an event and without; by group; by both."""

@@ -24,6 +24,8 @@ NEAR = 1e-10
 """The same where a step no longer makes it smaller: floats say no more than that."""
 FLAT = 1e-13
 """A value may be lower by so much of itself, as floats are added."""
+FLATTENING = 1e-6
+"""As CLOSE, from where on a step that is still as long as the one before shows a value that grows for ever."""
 SMALLEST_STEP = 2.0**-20
 ALONE = 1e-9
 """A column is as good as made of others when so little of its information is its own."""
@@ -129,6 +131,9 @@ def advance(
     direction = cho_solve(factor, score)
     decrement = float(score @ direction)
     path = (*state.path, Visited(value=value, decrement=decrement, fraction=state.fraction))
+    running = _running(state, direction) if decrement <= FLATTENING else ()
+    if running:
+        return Stuck(trouble=Trouble.RUNS_OFF, columns=running, path=path)
     before = state.path[-1].decrement if state.path else None
     stalls = before is not None and decrement <= NEAR and decrement > before / 4
     if decrement <= CLOSE or stalls:
@@ -140,7 +145,7 @@ def advance(
     while not lawful(origin + fraction * direction):
         fraction /= 2
         if fraction < SMALLEST_STEP:
-            return Stuck(trouble=Trouble.RUNS_OFF, columns=_running(origin, information), path=path)
+            return Stuck(trouble=Trouble.RUNS_OFF, columns=_far(origin, information), path=path)
     return _ask(origin, direction, fraction, value, path)
 
 
@@ -182,7 +187,17 @@ def _ask(
     )
 
 
-def _running(point: Vector, information: Matrix) -> tuple[int, ...]:
+def _running(state: NewtonState, direction: Vector) -> tuple[int, ...]:
+    """Columns whose steps stay as long as they were, and count beside the coefficient, while nothing is gained by them.
+
+    Near a maximum each step is a small part of the one before.
+    """
+    last, point = np.array(state.direction), np.array(state.point)
+    as_long = (direction * last > 0) & (np.abs(direction) > np.abs(last) / 2)
+    return tuple(np.flatnonzero(as_long & (np.abs(direction) > 1e-3 * np.abs(point))).tolist())
+
+
+def _far(point: Vector, information: Matrix) -> tuple[int, ...]:
     """The columns whose coefficients have run far although little is known of them any more."""
     covariance = inverse(information)
     if covariance is None:
