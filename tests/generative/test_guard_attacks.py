@@ -8,6 +8,7 @@ from scipy.optimize import linprog
 
 from dure.guard.suppression import open_cells
 from dure.stats.base import Frame, Nothing
+from dure.stats.characteristics import Characteristics, CharacteristicsParams
 from dure.stats.counts import Counts, CountsParams
 from dure.stats.rates import Rates, RatesParams
 from dure.stats.strata import Strata
@@ -67,6 +68,30 @@ def overlapping(rng):
     return answer.sums.layout, answer.support
 
 
+def nested(rng):
+    """Covariates of which some lie within others (a shorter window), and some exclude each other."""
+    size, apart = int(rng.integers(3, 12)), int(rng.integers(0, 4))
+    apart = min(apart, size - 1)
+    within = tuple((at, at + 1) for at in range(apart, size - 1) if rng.random() < 0.7)
+    params = CharacteristicsParams(
+        groups=("all",),
+        covariates=tuple(str(at) for at in range(size)),
+        measured={},
+        partitions=(tuple(range(apart)),) if apart else (),
+        nested=within,
+    )
+    people = int(rng.integers(1, 200))
+    having = rng.integers(0, min(people, rng.choice([15, 200])) + 1, size)
+    for at in range(apart):
+        having[at] = rng.integers(0, people - having[:at].sum() + 1)
+    for wider, narrower in within:
+        having[narrower] = min(having[narrower], having[wider])
+    rest = [people - having[:apart].sum()] if apart else []
+    between = [having[wider] - having[narrower] for wider, narrower in within]
+    support = np.array([people, *having, *(people - having), *rest, *between])
+    return Characteristics().layout(params), support
+
+
 def possible(layout, support, shown, cell):
     """The least and largest value of a cell that fits everything shown, and how many are in two parts of a whole."""
     equations = np.zeros((len(layout.relations), len(support)))
@@ -83,7 +108,7 @@ def possible(layout, support, shown, cell):
     return found[0].fun, -found[1].fun if found[1].success else np.inf
 
 
-@pytest.mark.parametrize("made", [funnel, cases, overlapping])
+@pytest.mark.parametrize("made", [funnel, cases, overlapping, nested])
 @settings(max_examples=120, deadline=None, derandomize=True)
 @given(seed=st.integers(0, 10**7))
 def test_no_small_cell_can_be_had(made, seed):

@@ -10,9 +10,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import sparse
 
 from dure.stats import ALL
 from dure.stats.base import Frame, SplitsBy
+from dure.stats.characteristics import CharacteristicsParams
 from dure.stats.counts import CountsParams
 from dure.stats.design import binary, continuous
 from dure.stats.families import Family
@@ -129,7 +131,29 @@ def glm(rng, rows):
     return params, Frame(person=np.arange(rows), columns={k: columns[k] for k in ALL["glm"].columns(params)})
 
 
+def characteristics(rng, rows):
+    params = CharacteristicsParams(
+        groups=("target", "comparator"),
+        covariates=("young", "old", "ever", "lately", "age", "lactate"),
+        measured={4: 120.0, 5: 1000.0},
+        partitions=((0, 1),),
+        nested=((2, 3),),
+    )
+    young, ever = rng.integers(0, 3, rows), rng.integers(0, 3, rows)
+    dense = np.zeros((rows, 6))
+    dense[young == 0, 0] = dense[young == 1, 1] = dense[ever > 0, 2] = dense[ever > 1, 3] = 1
+    dense[:, 4] = rng.integers(1, 120, rows)
+    dense[:, 5] = rng.integers(0, 2, rows) * rng.uniform(0.1, 1500, rows)
+    frame = Frame(
+        person=np.arange(rows),
+        columns={"group": rng.integers(0, 2, rows)},
+        matrices={"covariates": sparse.csr_array(dense)},
+    )
+    return params, frame
+
+
 EXAMPLES = {
+    "characteristics": characteristics,
     "counts": counts,
     "glm": glm,
     "hospital_strata": hospital_strata,
@@ -158,7 +182,11 @@ def test_laws(name, seed, rows, hospitals):
     if statistic.splits_by is SplitsBy.SITE:
         frame = Frame(person=frame.person, columns={**frame.columns, "hospital": place})
     parts = [
-        Frame(person=frame.person[place == h], columns={k: v[place == h] for k, v in frame.columns.items()})
+        Frame(
+            person=frame.person[place == h],
+            columns={k: v[place == h] for k, v in frame.columns.items()},
+            matrices={k: v[np.flatnonzero(place == h)] for k, v in frame.matrices.items()},
+        )
         for h in range(hospitals)
     ]
     pooled = statistic.local(frame, params, state)

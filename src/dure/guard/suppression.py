@@ -6,12 +6,30 @@ layout's relations: margins, funnels, complements. Not responsible for: differen
 A cell is small when it rests on 1 to k-1 people. Zero is shown: nobody is behind it.
 """
 
+import heapq
+from functools import cached_property
+
 import numpy as np
 from numpy.typing import NDArray
 
 from dure.wire.sums import Layout, Relation, Support
 
 Mask = NDArray[np.bool_]
+
+
+class _Web:
+    """The relations of a layout by the cells that they hold, so that thousands of covariates are looked up, not searched."""
+
+    def __init__(self, layout: Layout) -> None:
+        self.relations = layout.relations
+        self.of: list[list[int]] = [[] for _ in layout.cells]
+        for number, relation in enumerate(layout.relations):
+            for cell in dict.fromkeys(_cells(relation)):
+                self.of[cell].append(number)
+
+    @cached_property
+    def parts(self) -> list[NDArray[np.int64]]:
+        return [np.array(relation.parts) for relation in self.relations]
 
 
 def open_cells(layout: Layout, support: Support, k: int) -> Mask:
@@ -34,10 +52,10 @@ def open_cells(layout: Layout, support: Support, k: int) -> Mask:
     shown[layout.rests_on] = True
     can_be_shown = shown.copy()
     shown &= ~small
-    while (next_hidden := _leaking_relation(layout.relations, support, small, shown, k)) is not None:
-        shown[next_hidden] = False
+    web = _Web(layout)
+    _close_leaks(web, support, small, shown, k)
     for cell in np.flatnonzero(small):
-        while (next_hidden := _exposing_cell(layout, support, can_be_shown, shown, int(cell), k)) is not None:
+        while (next_hidden := _exposing_cell(web, support, can_be_shown, shown, int(cell), k)) is not None:
             shown[next_hidden] = False
     while (apart := _torn_group(layout, small, can_be_shown, shown)) is not None:
         shown[apart] = False
@@ -53,24 +71,37 @@ def _torn_group(layout: Layout, small: Mask, can_be_shown: Mask, shown: Mask) ->
     return None
 
 
-def _leaking_relation(
-    relations: tuple[Relation, ...], support: Support, small: Mask, shown: Mask, k: int
-) -> int | None:
-    """A cell to hide because some relation by itself gives a small group away; None if none does."""
-    for relation in relations:
-        if not shown[relation.whole]:
+def _close_leaks(web: _Web, support: Support, small: Mask, shown: Mask, k: int) -> None:
+    """Hide a cell of each relation that by itself gives a small group away, the first relation first."""
+    waiting = list(range(len(web.relations)))
+    queued = set(waiting)
+    while waiting:
+        number = heapq.heappop(waiting)
+        queued.discard(number)
+        cell = _leak(web, number, support, small, shown, k)
+        if cell is None:
             continue
-        parts = np.array(relation.parts)
-        left = parts[~shown[parts]]
-        if not small[left].any():
-            continue
-        people = int(support[relation.whole] - support[parts[shown[parts]]].sum())
-        # Where parts overlap, that is the least that the group can be; its largest cell is another such bound.
-        group = people if relation.disjoint else max(people, int(support[left].max()))
-        if len(left) > 1 and group >= k:
-            continue
-        return _partner(parts[shown[parts]], support, k - max(people, 0), otherwise=relation.whole)
-    return None
+        shown[cell] = False
+        for touched in web.of[cell]:
+            if touched not in queued:
+                queued.add(touched)
+                heapq.heappush(waiting, touched)
+
+
+def _leak(web: _Web, number: int, support: Support, small: Mask, shown: Mask, k: int) -> int | None:
+    """A cell to hide because this relation by itself gives a small group away; None if it doesn't."""
+    relation, parts = web.relations[number], web.parts[number]
+    if not shown[relation.whole]:
+        return None
+    left = parts[~shown[parts]]
+    if not small[left].any():
+        return None
+    people = int(support[relation.whole] - support[parts[shown[parts]]].sum())
+    # Where parts overlap, that is the least that the group can be; its largest cell is another such bound.
+    group = people if relation.disjoint else max(people, int(support[left].max()))
+    if len(left) > 1 and group >= k:
+        return None
+    return _partner(parts[shown[parts]], support, k - max(people, 0), otherwise=relation.whole)
 
 
 def _partner(candidates: NDArray[np.int64], support: Support, missing: int, *, otherwise: int) -> int:
@@ -85,15 +116,17 @@ def _partner(candidates: NDArray[np.int64], support: Support, missing: int, *, o
 
 
 def _exposing_cell(
-    layout: Layout, support: Support, can_be_shown: Mask, shown: Mask, cell: int, k: int
+    web: _Web, support: Support, can_be_shown: Mask, shown: Mask, cell: int, k: int
 ) -> int | None:
     """A shown cell by which the small `cell` is known to be below k; None if it isn't known, or nothing is shown.
 
     The largest value that fits everything shown is a linear programme; its shadow prices say which shown cells bound it.
     """
+    if _could_be_k(web, support, can_be_shown, shown, cell, k):
+        return None
     from scipy.optimize import linprog
 
-    relations = _around(layout.relations, shown, cell)
+    relations = _around(web, shown, cell)
     cells = np.array(sorted({other for relation in relations for other in _cells(relation)}), dtype=np.int64)
     if not shown[cells].any():
         return None
@@ -129,17 +162,55 @@ def _exposing_cell(
     return int(cells[candidates][np.argmax(people[candidates])]) if candidates.any() else None
 
 
-def _around(relations: tuple[Relation, ...], shown: Mask, cell: int) -> list[Relation]:
+def _could_be_k(web: _Web, support: Support, can_be_shown: Mask, shown: Mask, cell: int, k: int) -> bool:
+    """Whether a witness is easily found: other numbers that fit everything shown, in which the small `cell` is k.
+
+    The cell is raised to k, and in each of its relations a hidden cell that stands in no other one makes up for it; or the
+    whole, if it is hidden, is raised with it. What is found is checked; what isn't found says nothing.
+    """
+    rise = k - int(support[cell])
+    changed: dict[int, int] = {}
+    rising = [cell]
+    checked: set[int] = set()
+    while rising:
+        current = rising.pop()
+        if current in changed:
+            continue
+        changed[current] = rise
+        for number in web.of[current]:
+            if number in checked:
+                continue
+            checked.add(number)
+            relation = web.relations[number]
+            step = -rise if current != relation.whole else rise
+            for part in relation.parts:
+                if part == current or shown[part] or len(web.of[part]) != 1 or part in changed:
+                    continue
+                if int(support[part]) + step >= int(can_be_shown[part]):
+                    changed[part] = step
+                    break
+            else:
+                if current == relation.whole or shown[relation.whole]:
+                    return False
+                rising.append(relation.whole)
+    return all(
+        changed.get(relation.whole, 0) == sum(changed.get(part, 0) for part in relation.parts)
+        for relation in (web.relations[number] for number in checked)
+    )
+
+
+def _around(web: _Web, shown: Mask, cell: int) -> list[Relation]:
     """The relations that bear on a hidden cell: its own, and those of every hidden cell in one of them."""
-    reached, waiting, near = {cell}, {cell}, []
-    rest = list(relations)
+    reached, waiting = {cell}, {cell}
+    near: list[int] = []
+    taken: set[int] = set()
     while waiting:
-        touched = [relation for relation in rest if waiting.intersection(_cells(relation))]
-        rest = [relation for relation in rest if not waiting.intersection(_cells(relation))]
+        touched = sorted({number for each in waiting for number in web.of[each]} - taken)
+        taken.update(touched)
         near += touched
-        hidden = {int(c) for relation in touched for c in _cells(relation) if not shown[c]}
+        hidden = {c for number in touched for c in _cells(web.relations[number]) if not shown[c]}
         waiting, reached = hidden - reached, reached | hidden
-    return near
+    return [web.relations[number] for number in near]
 
 
 def _cells(relation: Relation) -> tuple[int, ...]:

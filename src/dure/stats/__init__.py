@@ -3,6 +3,7 @@
 from typing import Any
 
 from dure.stats.base import Statistic
+from dure.stats.characteristics import Characteristics
 from dure.stats.counts import Counts
 from dure.stats.glm import Glm
 from dure.stats.hospital_strata import HospitalStrata
@@ -13,6 +14,7 @@ from dure.stats.risk_table import RiskTable
 from dure.stats.two_by_two import TwoByTwo
 
 ALL: dict[str, Statistic[Any, Any, Any]] = {
+    Characteristics.name: Characteristics(),
     Counts.name: Counts(),
     Glm.name: Glm(),
     HospitalStrata.name: HospitalStrata(),
