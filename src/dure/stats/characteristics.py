@@ -69,6 +69,7 @@ class Characteristics(OneRound[CharacteristicsParams, CharacteristicsResult]):
     result = CharacteristicsResult
     splits_by = SplitsBy.PERSON
     modes = (Mode.TOTAL, Mode.BY_HOSPITAL)
+    tolerance = 1e-12
 
     def layout(self, params: CharacteristicsParams) -> Layout:
         """Each group has a cell for everyone, for those who have each covariate, and (never shown) for every complement."""
