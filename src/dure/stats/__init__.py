@@ -5,22 +5,28 @@ from typing import Any
 from dure.stats.base import Statistic
 from dure.stats.characteristics import Characteristics
 from dure.stats.counts import Counts
+from dure.stats.covariance import Covariance
 from dure.stats.glm import Glm
 from dure.stats.hospital_strata import HospitalStrata
 from dure.stats.log_rank import LogRank
+from dure.stats.moments import Moments
 from dure.stats.quantiles import Quantiles
 from dure.stats.rates import Rates
 from dure.stats.risk_table import RiskTable
+from dure.stats.score_table import ScoreTable
 from dure.stats.two_by_two import TwoByTwo
 
 ALL: dict[str, Statistic[Any, Any, Any]] = {
     Characteristics.name: Characteristics(),
     Counts.name: Counts(),
+    Covariance.name: Covariance(),
     Glm.name: Glm(),
     HospitalStrata.name: HospitalStrata(),
     LogRank.name: LogRank(),
+    Moments.name: Moments(),
     Quantiles.name: Quantiles(),
     Rates.name: Rates(),
+    ScoreTable.name: ScoreTable(),
     TwoByTwo.name: TwoByTwo(),
     RiskTable.name: RiskTable(),
 }
