@@ -11,6 +11,7 @@ from rich.progress import track
 from rich.syntax import Syntax
 from rich.table import Table
 
+from dure.cli.cohort_meaning import canonical, diff
 from dure.cohort import CohortPlan, parse, plan
 from dure.cohort.explain import explain as explain_expression
 from dure.cohort.explain import outline
@@ -93,3 +94,7 @@ def _show(console: Console, name: str, planned: CohortPlan, steps: Funnel) -> No
     for rule, alone, left in zip(planned.rules, steps.satisfied, steps.left, strict=True):
         table.add_row(escape(rule), str(alone), str(left))
     console.print(table)
+
+
+app.command()(canonical)
+app.command()(diff)

@@ -9,6 +9,7 @@ from functools import cached_property
 
 from dure.cohort.circe import nodes
 from dure.cohort.circe.language import CRITERIA_TYPES, DEMOGRAPHICS, Attribute
+from dure.cohort.normal import normalised
 from dure.cohort.predicates import (
     Abnormal,
     Between,
@@ -92,7 +93,7 @@ def plan(expression: nodes.CohortExpression, *, cdm_version: str) -> CohortPlan:
             where="cdm_version",
             mend=f"Use one of {', '.join(CDM_VERSIONS)}.",
         )
-    planner = _Planner(expression)
+    planner = _Planner(normalised(expression))
     attrition = planner.attrition()
     return CohortPlan(
         name=expression.name,
