@@ -12,9 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import sparse
 
-from dure.stats import ALL
+from dure.stats import ALL, newton
 from dure.stats.base import Frame, SplitsBy
 from dure.stats.characteristics import CharacteristicsParams
+from dure.stats.conditional import ConditionalParams, ConditionalState
+from dure.stats.conditional_kernel import Ties
 from dure.stats.counts import CountsParams
 from dure.stats.covariance import CovarianceParams
 from dure.stats.design import binary, continuous
@@ -192,7 +194,31 @@ def score_table(rng, rows):
     return ScoreTableParams(cuts=4), Frame(person=np.arange(rows), columns=columns)
 
 
+def conditional(rng, rows):
+    """Matched sets, or people with several intervals."""
+    ties = list(Ties)[rng.integers(3)]
+    case = rng.integers(0, 2, rows) if ties is not Ties.BRESLOW else rng.poisson(0.6, rows)
+    params = ConditionalParams(
+        covariates=(binary("drug"), continuous("dose", -1, 4), continuous("year", 2000, 2030)),
+        ties=ties,
+        largest_offset=5.0,
+        most_cases=400,
+    )
+    stratum = rng.integers(0, 1 + rows // 4, rows)
+    columns = {
+        "stratum": stratum,
+        "case": case,
+        "drug": rng.random(rows) < 0.2,
+        "dose": rng.integers(0, 2, rows) * rng.normal(0, 2, rows),
+        "year": rng.uniform(1999, 2031, rows),
+        "offset": rng.normal(0, 3, rows),
+    }
+    person = stratum if ties is Ties.BRESLOW else np.arange(rows)
+    return params, Frame(person=person.astype(np.int64), columns=columns)
+
+
 EXAMPLES = {
+    "conditional": conditional,
     "characteristics": characteristics,
     "counts": counts,
     "covariance": covariance,
@@ -209,6 +235,7 @@ EXAMPLES = {
 
 
 LATER = {
+    "conditional": ConditionalState(newton=newton.begin(np.array([0.7, -0.3, 0.002]))),
     "score_table": ScoreTableState(edges=(0, 4, 8, 16), whole=(True, True, True)),
 }
 """A state of a later round, for statistics whose first round says little."""

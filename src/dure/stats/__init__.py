@@ -4,6 +4,7 @@ from typing import Any
 
 from dure.stats.base import Statistic
 from dure.stats.characteristics import Characteristics
+from dure.stats.conditional import Conditional
 from dure.stats.counts import Counts
 from dure.stats.covariance import Covariance
 from dure.stats.glm import Glm
@@ -18,6 +19,7 @@ from dure.stats.two_by_two import TwoByTwo
 
 ALL: dict[str, Statistic[Any, Any, Any]] = {
     Characteristics.name: Characteristics(),
+    Conditional.name: Conditional(),
     Counts.name: Counts(),
     Covariance.name: Covariance(),
     Glm.name: Glm(),
