@@ -55,3 +55,12 @@ class MissingTable(Problem):
     title = "The database lacks what the cohort reads"
     status = 422
     exit_code = 25
+
+
+class CriticalFindings(Problem):
+    """The linter found what can't be meant."""
+
+    slug = "cohort-critical-findings"
+    title = "The linter has critical findings"
+    status = 422
+    exit_code = 28

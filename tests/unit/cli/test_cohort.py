@@ -132,3 +132,31 @@ def test_a_wrong_file_has_its_own_exit_code_and_place(definition, capsys, text, 
     definition.write_text(text)
     assert call("explain", definition) == code
     assert where in capsys.readouterr().err
+
+
+def test_lint_says_where_and_a_critical_finding_has_its_exit_code(definition, tmp_path, capsys):
+    worse = tmp_path / "worse.json"
+    window = {"Start": {"Days": 5, "Coeff": 1}, "End": {"Days": 5, "Coeff": -1}}
+    rule = {"Criteria": {"Death": {}}, "StartWindow": window, "Occurrence": {"Type": 2, "Count": 1}}
+    rules = [{"name": "dead", "expression": {"Type": "ALL", "CriteriaList": [rule]}}]
+    worse.write_text(json.dumps(DEFINITION | {"InclusionRules": rules}))
+    assert call("lint", definition) == 0
+    assert "0 critical, 0 warning, 0 info (1)" in capsys.readouterr().out
+    assert call("lint", worse, "--lang", "ko") == 28
+    out = capsys.readouterr().out
+    assert "dead-window $.InclusionRules[0].expression.CriteriaList[0].StartWindow" in out
+    assert "사건이 들지 않습니다" in out
+
+
+def test_canonical_and_diff(definition, tmp_path, capsys):
+    other = tmp_path / "other.json"
+    other.write_text(json.dumps(DEFINITION | {"Title": "Asthma in men"}))
+    for path in (definition, other):
+        assert call("canonical", path) == 0
+    one, two = capsys.readouterr().out.split('{\n  "ConceptSets"')[1:]
+    assert one == two
+    assert call("diff", definition, other) == 0
+    assert capsys.readouterr().out == "Same cohort: the two definitions mean the same.\n"
+    other.write_text(json.dumps(DEFINITION | {"InclusionRules": []}))
+    assert call("diff", definition, other) == 0
+    assert capsys.readouterr().out == "rule “men”: Removed: ALL: Gender ∈ {8507}.\n"
