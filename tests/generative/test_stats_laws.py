@@ -19,6 +19,9 @@ from dure.stats.conditional import ConditionalParams, ConditionalState
 from dure.stats.conditional_kernel import Ties
 from dure.stats.counts import CountsParams
 from dure.stats.covariance import CovarianceParams
+from dure.stats.cox import CoxState
+from dure.stats.cox_model import Clock, CoxParams
+from dure.stats.cox_one_baseline import Compared, OneBaselineParams, OneBaselineState, Told
 from dure.stats.design import binary, continuous
 from dure.stats.families import Family
 from dure.stats.glm_model import Bounds, GlmParams
@@ -217,11 +220,72 @@ def conditional(rng, rows):
     return params, Frame(person=person.astype(np.int64), columns=columns)
 
 
+def cox_model(rng, *, with_clock):
+    flags = rng.integers(0, 2, 5).astype(bool).tolist()
+    return CoxParams(
+        covariates=(binary("f"), continuous("age", 18, 100), binary("rare"), continuous("visits", 0, 50)),
+        ties=("efron", "breslow")[rng.integers(2)],
+        weight=Bounds(low=0, high=3) if flags[0] else None,
+        delayed=flags[1],
+        stratified=flags[2] and with_clock,
+        robust=flags[3],
+        clustered=flags[4],
+        clock=Clock(scale="log", horizon=30) if with_clock else None,
+    )
+
+
+def cox_columns(rng, rows):
+    return {
+        "time": rng.integers(1, 30, rows),
+        "event": rng.integers(0, 3, rows),
+        "entry": rng.integers(0, 20, rows),
+        "f": rng.integers(0, 2, rows),
+        "age": rng.integers(10, 110, rows),
+        "rare": rng.random(rows) < 0.05,
+        "visits": rng.poisson(0.5, rows),
+        "weight": rng.uniform(0.1, 2, rows),
+        "stratum": rng.integers(0, 3, rows),
+    }
+
+
+def cox(rng, rows):
+    params, columns = cox_model(rng, with_clock=True), cox_columns(rng, rows)
+    return params, Frame(person=np.arange(rows), columns={k: columns[k] for k in ALL["cox"].columns(params)})
+
+
+def cox_one_baseline(rng, rows):
+    model, columns = cox_model(rng, with_clock=False), cox_columns(rng, rows)
+    params = OneBaselineParams(model=model, intervals=30, clock=tuple(np.linspace(0, 1, 30).tolist()))
+    columns["leaves"] = columns["time"]
+    columns["enters"] = np.minimum(columns["entry"], columns["time"])
+    names = ALL["cox_one_baseline"].columns(params)
+    return params, Frame(person=np.arange(rows), columns={k: columns[k] for k in names})
+
+
+def with_a_hazard(point):
+    """The last round of a model with one baseline: the hub has told a hazard, and everything is asked for at once."""
+    rng = np.random.default_rng(0)
+    a = rng.uniform(0, 0.1, 30)
+    means = tuple(tuple(row) for row in rng.uniform(0, 1, (30, 4)).tolist())
+    told = Told(
+        a=tuple(a.tolist()),
+        b=tuple((a / 2).tolist()),
+        value=0.0,
+        score=(0.0,) * 4,
+        trend_score=(0.0,) * 4,
+        between=((0.0,) * 10,) * 3,
+    )
+    compared = Compared(of_events=means, step=means, own=means)
+    return OneBaselineState(newton=point, told=told, compared=compared, last=True)
+
+
 EXAMPLES = {
     "conditional": conditional,
     "characteristics": characteristics,
     "counts": counts,
     "covariance": covariance,
+    "cox": cox,
+    "cox_one_baseline": cox_one_baseline,
     "glm": glm,
     "hospital_strata": hospital_strata,
     "log_rank": log_rank,
@@ -234,7 +298,10 @@ EXAMPLES = {
 }
 
 
+COX_POINT = newton.begin(np.array([0.4, -0.03, 1.2, 0.05]))
 LATER = {
+    "cox": CoxState(newton=COX_POINT, last=True),
+    "cox_one_baseline": with_a_hazard(COX_POINT),
     "conditional": ConditionalState(newton=newton.begin(np.array([0.7, -0.3, 0.002]))),
     "score_table": ScoreTableState(edges=(0, 4, 8, 16), whole=(True, True, True)),
 }

@@ -6,7 +6,7 @@ It returns a value for each (term, quantity) that it accounts for.
 
 With rules off, every returned value must be the reference's within its tolerance, and every row must be returned or have a
 reason. With rules on, a model gives the same values, some of them, or none: never others, except where it says that it is
-coarsened by the gate (a wider grid), which is listed in `COARSENED`.
+coarsened by the gate (a wider grid), which is listed in `COARSENED`. Models in `SLOW` run with the slow tests.
 """
 
 import csv
@@ -143,6 +143,7 @@ def _modules():
 
 
 MODELS = {key: model for module in _modules() for key, model in module.MODELS.items()}
+SLOW = {key for module in _modules() for key in getattr(module, "SLOW", ())}
 COARSENED = {key for module in _modules() for key in getattr(module, "COARSENED", ())}
 # Rows that no sum gives, by (id, model) and then (term, quantity): why, and what is given instead.
 REASONS = {key: why for module in _modules() for key, why in getattr(module, "REASONS", {}).items()}
@@ -167,7 +168,20 @@ def differing(wanted, got):
     ]
 
 
-@pytest.mark.parametrize("key", MODELS, ids=" ".join)
+def _off(wanted, got):
+    """By how many standard errors the coefficients are off, where there are some and they are."""
+    off = [
+        abs(value - wanted[term, "coef"][0]) / wanted[term, "se"][0]
+        for (term, quantity), value in got.items()
+        if quantity == "coef" and (term, "se") in wanted
+    ]
+    return f", coefficients off by up to {max(off):.2f} standard errors" if off and max(off) > 1e-6 else ""
+
+
+@pytest.mark.parametrize(
+    "key",
+    [pytest.param(key, id=" ".join(key), marks=[pytest.mark.slow] if key in SLOW else []) for key in MODELS],
+)
 def test_federated_is_pooled(shared, key):
     got, rounds = computed(key, RULES_OFF)
     assert not isinstance(got, str), got
@@ -190,7 +204,7 @@ def test_the_gate_changes_no_number_that_it_shows(shared, key):
     wrong = differing(wanted, got)
     missing = set(wanted) - set(got) - set(REASONS.get(key, {}))
     word = "coarsened" if wrong else "in part" if missing else "exact"
-    print(f"{' '.join(key)}: {word}, {len(got) - len(wrong)} of {len(wanted)} rows")
+    print(f"{' '.join(key)}: {word}, {len(got) - len(wrong)} of {len(wanted)} rows{_off(wanted, got)}")
     assert not wrong or key in COARSENED
 
 

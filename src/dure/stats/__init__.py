@@ -7,6 +7,8 @@ from dure.stats.characteristics import Characteristics
 from dure.stats.conditional import Conditional
 from dure.stats.counts import Counts
 from dure.stats.covariance import Covariance
+from dure.stats.cox import Cox
+from dure.stats.cox_one_baseline import CoxOneBaseline
 from dure.stats.glm import Glm
 from dure.stats.hospital_strata import HospitalStrata
 from dure.stats.log_rank import LogRank
@@ -22,6 +24,8 @@ ALL: dict[str, Statistic[Any, Any, Any]] = {
     Conditional.name: Conditional(),
     Counts.name: Counts(),
     Covariance.name: Covariance(),
+    Cox.name: Cox(),
+    CoxOneBaseline.name: CoxOneBaseline(),
     Glm.name: Glm(),
     HospitalStrata.name: HospitalStrata(),
     LogRank.name: LogRank(),

@@ -18,7 +18,7 @@ from pydantic import Field as Checked
 from scipy.special import chdtrc
 
 from dure.stats.base import Answer, Done, Frame, Nothing, OneRound, Released, SplitsBy
-from dure.stats.strata import Strata
+from dure.stats.strata import Strata, rows_of_strata
 from dure.stats.survival_curves import AtRisk
 from dure.wire.codec import message
 from dure.wire.rules import Mode
@@ -174,14 +174,8 @@ def _tally(
 
 def _strata(frame: Frame, params: LogRankParams) -> list[NDArray[np.int64]]:
     """The rows of each stratum."""
-    names = [name for name in ("hospital", "stratum") if name in frame.columns]
-    if not params.stratified:
-        names = [name for name in names if name != "stratum"]
-    if not names or not len(frame.person):
-        return [np.arange(len(frame.person))]
-    _, which = np.unique(np.stack([frame.columns[name] for name in names]), axis=1, return_inverse=True)
-    order = np.argsort(which, kind="stable")
-    return np.split(order, np.cumsum(np.bincount(which))[:-1])
+    names = ("hospital", "stratum") if params.stratified else ("hospital",)
+    return rows_of_strata([frame.columns[name] for name in names if name in frame.columns], len(frame.person))
 
 
 def _result(observed: Floats, expected: Floats, variance: Floats) -> LogRankResult:

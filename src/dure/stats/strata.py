@@ -18,3 +18,12 @@ def people_per_level(people: NDArray[np.int64], level: NDArray[np.int64], levels
     """Distinct people in each level. Both arrays have shape (n,); the result has shape (levels,)."""
     pairs = np.unique(np.stack([level, people]), axis=1)
     return np.bincount(pairs[0], minlength=levels).astype(np.int64)
+
+
+def rows_of_strata(columns: list[NDArray[np.int64]], rows: int) -> list[NDArray[np.int64]]:
+    """The rows of every combination of levels that occurs; all rows where there is nothing to tell them apart by."""
+    if not columns or not rows:
+        return [np.arange(rows)]
+    _, which = np.unique(np.stack(columns), axis=1, return_inverse=True)
+    order = np.argsort(which, kind="stable")
+    return np.split(order, np.cumsum(np.bincount(which))[:-1])

@@ -54,21 +54,31 @@ class AtRisk:
 
 @dataclass(frozen=True, kw_only=True)
 class Curve:
-    """A step function of time with its standard error and pointwise interval. All have shape (T,).
+    """A step function of time with its standard error and pointwise interval. Arrays have shape (T,).
 
     Attributes:
+        start: its value before the first step.
         low, high: nan where there is no interval (nothing has happened yet, or everyone is gone).
     """
 
+    start: float
     day: Floats
     value: Floats
     se: Floats
     low: Floats
     high: Floats
 
-    def place(self, day: float) -> int:
-        """The last step at or before a day; -1 before the first."""
-        return int(np.searchsorted(self.day, day, side="right")) - 1
+    def at(self, day: float) -> "Estimate":
+        """What is known at a day: the value at the last step up to it. Events later in an interval don't count yet."""
+        place = int(np.searchsorted(self.day, day, side="right")) - 1
+        if place < 0:
+            return Estimate(value=self.start, se=0.0, low=math.nan, high=math.nan)
+        return Estimate(
+            value=float(self.value[place]),
+            se=float(self.se[place]),
+            low=float(self.low[place]),
+            high=float(self.high[place]),
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,7 +101,7 @@ def kaplan_meier(group: AtRisk, level: float = 0.95) -> Curve:
     survival = _survival(d, n)
     relative = np.sqrt(np.asarray(np.cumsum(_ratio(d, n * (n - d))), dtype=np.float64))
     low, high = _log_log(survival, relative, level)
-    return Curve(day=group.day, value=survival, se=survival * relative, low=low, high=high)
+    return Curve(start=1.0, day=group.day, value=survival, se=survival * relative, low=low, high=high)
 
 
 def quantile(curve: Curve, share: float) -> tuple[float, float, float]:
@@ -174,7 +184,7 @@ def cumulative_incidence(group: AtRisk, cause: int, level: float = 0.95) -> Curv
     )
     se = np.sqrt(np.maximum(variance, 0))
     low, high = _log_log(1 - value, _ratio(se, 1 - value), level)
-    return Curve(day=group.day, value=value, se=se, low=1 - high, high=1 - low)
+    return Curve(start=0.0, day=group.day, value=value, se=se, low=1 - high, high=1 - low)
 
 
 def _survival(events: Floats, at_risk: Floats) -> Floats:

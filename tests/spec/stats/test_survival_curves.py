@@ -46,18 +46,18 @@ PUBLISHED += [(16, 0.627, 0.1141), (22, 0.538, 0.1282), (23, 0.448, 0.1346)]
 
 @pytest.mark.parametrize(("week", "survival", "error"), PUBLISHED)
 def test_the_textbook_curve(week, survival, error):
-    curve = kaplan_meier(GEHAN)
-    at = curve.place(week)
-    assert curve.value[at] == pytest.approx(survival, abs=5e-4)
-    assert curve.se[at] == pytest.approx(error, abs=5e-5)
-    assert curve.low[at] < curve.value[at] < curve.high[at]
+    found = kaplan_meier(GEHAN).at(week + 0.5)
+    assert found.value == pytest.approx(survival, abs=5e-4)
+    assert found.se == pytest.approx(error, abs=5e-5)
+    assert found.low < found.value < found.high
 
 
 def test_before_anything_happens_there_is_no_interval():
     curve = kaplan_meier(table([0, 1], [0, 3]))
     assert curve.value[0] == 1
     assert math.isnan(curve.low[0])
-    assert curve.place(-1) == -1
+    assert kaplan_meier(GEHAN).at(5.9).value == 1
+    assert cumulative_incidence(GEHAN, 0).at(5.9).value == 0
 
 
 def test_who_comes_later_is_at_risk_from_then():
