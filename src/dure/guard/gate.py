@@ -151,11 +151,9 @@ def _fault(layout: Layout, answer: Answer) -> Withheld | None:
 
 def _contradicts(layout: Layout, support: Support) -> bool:
     """Whether parts make less than their whole or, where nobody is in two of them, more."""
-    for relation in layout.relations:
-        parts, whole = int(support[list(relation.parts)].sum()), int(support[relation.whole])
-        if parts < whole or (relation.disjoint and parts > whole):
-            return True
-    return False
+    relations = layout.relation_arrays
+    parts, whole = relations.over_parts(support), support[relations.whole]
+    return bool(((parts < whole) | (relations.disjoint & (parts > whole))).any())
 
 
 def judge_values(sums: Sums, support: Support, *, round_to: int = 1) -> Withheld | None:
@@ -178,11 +176,10 @@ def judge_values(sums: Sums, support: Support, *, round_to: int = 1) -> Withheld
 
 def _spoken_of(layout: Layout, is_open: Mask) -> Mask:
     """The cells that are shown, or some part of which is: a hidden whole with a shown part is no secret population."""
-    spoken_of = is_open.copy()
+    relations, spoken_of = layout.relation_arrays, is_open.copy()
     while True:
         before = spoken_of.copy()
-        for relation in layout.relations:
-            spoken_of[relation.whole] |= spoken_of[list(relation.parts)].any()
+        spoken_of[relations.whole[relations.of[spoken_of[relations.parts]]]] = True
         if (spoken_of == before).all():
             return spoken_of
 

@@ -1,35 +1,24 @@
 """Suppression: which cells may be shown, so that no small one can be had by subtraction.
 
 Responsible for: small cells, and the ordinary ones that must be hidden with them (complementary suppression) over a
-layout's relations: margins, funnels, complements. Not responsible for: differences between answers (`populations`).
+layout's relations: margins, funnels, complements. Not responsible for: differences between answers (`populations`), whether a
+hidden cell fits what is shown (`exposure`).
 
 A cell is small when it rests on 1 to k-1 people. Zero is shown: nobody is behind it.
+
+Layouts may have tens of thousands of cells, most of which bear on few others: only relations that hold a cell just hidden are
+looked at again, in the relations' order. `tests/generative/suppression_referee.py` looks at all of them every time, and hides the same.
 """
 
 import heapq
-from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
+from dure.guard.exposure import Exposure
 from dure.wire.sums import Layout, Relation, Support
 
 Mask = NDArray[np.bool_]
-
-
-class _Web:
-    """The relations of a layout by the cells that they hold, so that thousands of covariates are looked up, not searched."""
-
-    def __init__(self, layout: Layout) -> None:
-        self.relations = layout.relations
-        self.of: list[list[int]] = [[] for _ in layout.cells]
-        for number, relation in enumerate(layout.relations):
-            for cell in dict.fromkeys(_cells(relation)):
-                self.of[cell].append(number)
-
-    @cached_property
-    def parts(self) -> list[NDArray[np.int64]]:
-        return [np.array(relation.parts) for relation in self.relations]
 
 
 def open_cells(layout: Layout, support: Support, k: int) -> Mask:
@@ -52,56 +41,58 @@ def open_cells(layout: Layout, support: Support, k: int) -> Mask:
     shown[layout.rests_on] = True
     can_be_shown = shown.copy()
     shown &= ~small
-    web = _Web(layout)
-    _close_leaks(web, support, small, shown, k)
-    for cell in np.flatnonzero(small):
-        while (next_hidden := _exposing_cell(web, support, can_be_shown, shown, int(cell), k)) is not None:
+    if not small.any():
+        return shown
+    _close_leaks(layout, support, small, shown, k)
+    exposure = Exposure(layout, support, can_be_shown, shown, k)
+    for cell in exposure.doubtful(np.flatnonzero(small)):
+        while (next_hidden := exposure.by(cell)) is not None:
             shown[next_hidden] = False
-    while (apart := _torn_group(layout, small, can_be_shown, shown)) is not None:
-        shown[apart] = False
+    _hide_torn_groups(layout, small, can_be_shown, shown)
     return shown
 
 
-def _torn_group(layout: Layout, small: Mask, can_be_shown: Mask, shown: Mask) -> list[int] | None:
-    """A group of which a cell is shown although another is small or hidden; None if there is none."""
-    for group in layout.together:
-        cells = list(group)
-        if shown[cells].any() and (small[cells] | (can_be_shown[cells] & ~shown[cells])).any():
-            return cells
-    return None
-
-
-def _close_leaks(web: _Web, support: Support, small: Mask, shown: Mask, k: int) -> None:
-    """Hide a cell of each relation that by itself gives a small group away, the first relation first."""
-    waiting = list(range(len(web.relations)))
+def _close_leaks(layout: Layout, support: Support, small: Mask, shown: Mask, k: int) -> None:
+    """Hide cells until no relation by itself gives a small group away: always for the first relation that does."""
+    waiting = _perhaps_leaking(layout, support, small, shown, k)
     queued = set(waiting)
+    arrays = layout.relation_arrays
     while waiting:
-        number = heapq.heappop(waiting)
-        queued.discard(number)
-        cell = _leak(web, number, support, small, shown, k)
-        if cell is None:
+        relation = heapq.heappop(waiting)
+        queued.discard(relation)
+        hidden = _leak(layout.relations[relation], support, small, shown, k)
+        if hidden is None:
             continue
-        shown[cell] = False
-        for touched in web.of[cell]:
-            if touched not in queued:
-                queued.add(touched)
-                heapq.heappush(waiting, touched)
+        shown[hidden] = False
+        touched = arrays.holding[arrays.starts[hidden] : arrays.starts[hidden + 1]]
+        for other in (relation, *touched.tolist()):
+            if other not in queued:
+                queued.add(other)
+                heapq.heappush(waiting, other)
 
 
-def _leak(web: _Web, number: int, support: Support, small: Mask, shown: Mask, k: int) -> int | None:
+def _perhaps_leaking(layout: Layout, support: Support, small: Mask, shown: Mask, k: int) -> list[int]:
+    """The relations, in order, whose whole is shown and of whose parts a small one is not."""
+    relations = layout.relation_arrays
+    small_left = relations.over_parts((small & ~shown).astype(np.int64))
+    return [int(found) for found in np.flatnonzero(shown[relations.whole] & (small_left > 0))]
+
+
+def _leak(relation: Relation, support: Support, small: Mask, shown: Mask, k: int) -> int | None:
     """A cell to hide because this relation by itself gives a small group away; None if it doesn't."""
-    relation, parts = web.relations[number], web.parts[number]
     if not shown[relation.whole]:
         return None
-    left = parts[~shown[parts]]
+    parts = np.array(relation.parts)
+    is_shown = shown[parts]
+    left = parts[~is_shown]
     if not small[left].any():
         return None
-    people = int(support[relation.whole] - support[parts[shown[parts]]].sum())
+    people = int(support[relation.whole] - support[parts[is_shown]].sum())
     # Where parts overlap, that is the least that the group can be; its largest cell is another such bound.
     group = people if relation.disjoint else max(people, int(support[left].max()))
     if len(left) > 1 and group >= k:
         return None
-    return _partner(parts[shown[parts]], support, k - max(people, 0), otherwise=relation.whole)
+    return _partner(parts[is_shown], support, k - max(people, 0), otherwise=relation.whole)
 
 
 def _partner(candidates: NDArray[np.int64], support: Support, missing: int, *, otherwise: int) -> int:
@@ -115,103 +106,13 @@ def _partner(candidates: NDArray[np.int64], support: Support, missing: int, *, o
     return int(populated[np.argmax(support[populated])])
 
 
-def _exposing_cell(
-    web: _Web, support: Support, can_be_shown: Mask, shown: Mask, cell: int, k: int
-) -> int | None:
-    """A shown cell by which the small `cell` is known to be below k; None if it isn't known, or nothing is shown.
-
-    The largest value that fits everything shown is a linear programme; its shadow prices say which shown cells bound it.
-    """
-    if _could_be_k(web, support, can_be_shown, shown, cell, k):
-        return None
-    from scipy.optimize import linprog
-
-    relations = _around(web, shown, cell)
-    cells = np.array(sorted({other for relation in relations for other in _cells(relation)}), dtype=np.int64)
-    if not shown[cells].any():
-        return None
-    column = {int(other): index for index, other in enumerate(cells)}
-    equations = np.zeros((len(relations), len(cells)))
-    for row, relation in enumerate(relations):
-        equations[row, [column[part] for part in relation.parts]] = 1
-        equations[row, column[relation.whole]] = -1
-    people, fixed = support[cells], shown[cells]
-    # What could be shown and isn't is known to hold somebody, since zero is shown.
-    least = np.where(fixed, people, can_be_shown[cells])
-    most = np.where(fixed, people, np.inf)
-    goal = column[cell]
-    most[goal] = k
-    solved = linprog(
-        -np.eye(len(cells))[goal],
-        A_eq=equations,
-        b_eq=equations @ people,
-        bounds=np.stack([least, most], axis=1),
-        method="highs",
-    )
-    missing = k + solved.fun
-    if missing < 0.5:
-        return None
-    price = solved.lower.marginals + solved.upper.marginals
-    candidates = fixed & (people > 0)
-    bounding = candidates & (np.abs(price) > 1e-9)
-    if bounding.any():
-        candidates = bounding
-    enough = candidates & ((price < 0) | (people > missing))
-    if enough.any():
-        return int(cells[enough][np.argmin(people[enough])])
-    return int(cells[candidates][np.argmax(people[candidates])]) if candidates.any() else None
-
-
-def _could_be_k(web: _Web, support: Support, can_be_shown: Mask, shown: Mask, cell: int, k: int) -> bool:
-    """Whether a witness is easily found: other numbers that fit everything shown, in which the small `cell` is k.
-
-    The cell is raised to k, and in each of its relations a hidden cell that stands in no other one makes up for it; or the
-    whole, if it is hidden, is raised with it. What is found is checked; what isn't found says nothing.
-    """
-    rise = k - int(support[cell])
-    changed: dict[int, int] = {}
-    rising = [cell]
-    checked: set[int] = set()
-    while rising:
-        current = rising.pop()
-        if current in changed:
-            continue
-        changed[current] = rise
-        for number in web.of[current]:
-            if number in checked:
-                continue
-            checked.add(number)
-            relation = web.relations[number]
-            step = -rise if current != relation.whole else rise
-            for part in relation.parts:
-                if part == current or shown[part] or len(web.of[part]) != 1 or part in changed:
-                    continue
-                if int(support[part]) + step >= int(can_be_shown[part]):
-                    changed[part] = step
-                    break
-            else:
-                if current == relation.whole or shown[relation.whole]:
-                    return False
-                rising.append(relation.whole)
-    return all(
-        changed.get(relation.whole, 0) == sum(changed.get(part, 0) for part in relation.parts)
-        for relation in (web.relations[number] for number in checked)
-    )
-
-
-def _around(web: _Web, shown: Mask, cell: int) -> list[Relation]:
-    """The relations that bear on a hidden cell: its own, and those of every hidden cell in one of them."""
-    reached, waiting = {cell}, {cell}
-    near: list[int] = []
-    taken: set[int] = set()
-    while waiting:
-        touched = sorted({number for each in waiting for number in web.of[each]} - taken)
-        taken.update(touched)
-        near += touched
-        hidden = {c for number in touched for c in _cells(web.relations[number]) if not shown[c]}
-        waiting, reached = hidden - reached, reached | hidden
-    return [web.relations[number] for number in near]
-
-
-def _cells(relation: Relation) -> tuple[int, ...]:
-    return (relation.whole, *relation.parts)
+def _hide_torn_groups(layout: Layout, small: Mask, can_be_shown: Mask, shown: Mask) -> None:
+    """Hide every group of which a cell is shown although another is small or hidden, until there is none."""
+    groups = [list(group) for group in layout.together]
+    torn = True
+    while torn:
+        torn = False
+        for cells in groups:
+            if shown[cells].any() and (small[cells] | (can_be_shown[cells] & ~shown[cells])).any():
+                shown[cells] = False
+                torn = True

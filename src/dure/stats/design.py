@@ -126,7 +126,7 @@ class Cells:
         column: the cell of the people with each column not 0. Shape (p,).
         case: the cell of those among them whose outcome isn't 0, where the outcome is counted; else as `column`. Shape (p,).
         pair: the cell of the people in whom both columns aren't 0, if pairs were asked for. Shape (p, p) or (0, 0).
-        outcome: the cell of the people with an outcome; `EVERYONE` where it isn't counted.
+        outcome: the cells of the people with an outcome and of those without; empty where it isn't counted.
         counted: how to count a cell: indices of two indicators, and whether each is to hold or not. Shape (cells, 4).
     """
 
@@ -135,7 +135,7 @@ class Cells:
     column: NDArray[np.int64]
     case: NDArray[np.int64]
     pair: NDArray[np.int64]
-    outcome: int
+    outcome: tuple[int, ...]
     counted: NDArray[np.int64]
 
 
@@ -162,11 +162,12 @@ def cells(columns: tuple[Covariate | None, ...], *, outcome: bool, pairs: bool) 
         for i, c in enumerate(columns)
     ]
     column = np.array(alone, dtype=np.int64)
-    case, cases = column, EVERYONE
+    case, of_outcome = column, tuple[int, ...]()
     if outcome:
         event = made.indicator()
         cases = made.cell("outcome", event)
         no_cases = made.complement(everyone, cases, "no outcome", event)
+        of_outcome = (cases, no_cases)
         case = np.array(
             [
                 cases if i == made.ALL else made.cross(a, w, cases, no_cases, (i, event), ("outcome", c))
@@ -201,7 +202,7 @@ def cells(columns: tuple[Covariate | None, ...], *, outcome: bool, pairs: bool) 
         column=column,
         case=case,
         pair=pair,
-        outcome=cases,
+        outcome=of_outcome,
         counted=np.array(made.counted, dtype=np.int64),
     )
 

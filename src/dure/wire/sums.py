@@ -73,6 +73,32 @@ class Relation:
 
 
 @dataclass(frozen=True, kw_only=True)
+class RelationArrays:
+    """A layout's relations as arrays, for arithmetic over all of them at once.
+
+    Attributes:
+        whole, disjoint: of each relation.
+        parts, of: every part, and the relation that it stands in; relations in order.
+        holding, sign, starts: for each cell from starts[cell] to starts[cell + 1] the relations that it stands in, and whether
+            as a part (1) or as the whole (-1).
+    """
+
+    whole: NDArray[np.int64]
+    disjoint: NDArray[np.bool_]
+    parts: NDArray[np.int64]
+    of: NDArray[np.int64]
+    holding: NDArray[np.int64]
+    sign: NDArray[np.int64]
+    starts: NDArray[np.int64]
+
+    def over_parts(self, values: NDArray[np.int64]) -> NDArray[np.int64]:
+        """For each relation the sum of its parts' values, exactly. Shape (cells,) to (relations,)."""
+        added = np.zeros(len(self.whole), dtype=np.int64)
+        np.add.at(added, self.of, values[self.parts])
+        return added
+
+
+@dataclass(frozen=True, kw_only=True)
 class Layout:
     """What a statistic sends, known before any data is seen.
 
@@ -97,6 +123,29 @@ class Layout:
     def rests_on(self) -> NDArray[np.int64]:
         """The cell of every element, over all fields in order. Shape (size,)."""
         return np.concatenate([field.rests_on.ravel() for field in self.fields])
+
+    @cached_property
+    def relation_arrays(self) -> RelationArrays:
+        """The relations as arrays."""
+        sizes = [len(relation.parts) for relation in self.relations]
+        whole = np.array([relation.whole for relation in self.relations], dtype=np.int64)
+        parts = np.fromiter(
+            (part for relation in self.relations for part in relation.parts), np.int64, sum(sizes)
+        )
+        of = np.repeat(np.arange(len(sizes)), sizes)
+        cells = np.concatenate([whole, parts])
+        holding = np.concatenate([np.arange(len(sizes)), of])
+        sign = np.concatenate([np.full(len(whole), -1), np.ones(len(parts), dtype=np.int64)])
+        order = np.lexsort((holding, cells))
+        return RelationArrays(
+            whole=whole,
+            disjoint=np.array([relation.disjoint for relation in self.relations], dtype=np.bool_),
+            parts=parts,
+            of=of,
+            holding=holding[order],
+            sign=sign[order],
+            starts=np.searchsorted(cells[order], np.arange(len(self.cells) + 1)),
+        )
 
     @cached_property
     def digest(self) -> str:
