@@ -27,6 +27,7 @@ from dure.stats.families import Family
 from dure.stats.glm_model import Bounds, GlmParams
 from dure.stats.hospital_strata import HospitalStrataParams, Measure
 from dure.stats.log_rank import LogRankParams
+from dure.stats.mixed_model import MixedModelParams, MixedModelState
 from dure.stats.moments import MomentsParams
 from dure.stats.quantiles import QuantilesParams
 from dure.stats.rates import RatesParams
@@ -279,7 +280,16 @@ def with_a_hazard(point):
     return OneBaselineState(newton=point, told=told, compared=compared, last=True)
 
 
+def mixed_model(rng, rows):
+    params = MixedModelParams(
+        outcome=continuous("stay", 0, 90), covariates=VARIABLES, one_round=bool(rng.integers(2))
+    )
+    columns = {"stay": rng.gamma(2, 5, rows), **variables(rng, rows, 0.05)}
+    return params, Frame(person=np.arange(rows), columns=columns)
+
+
 EXAMPLES = {
+    "mixed_model": mixed_model,
     "conditional": conditional,
     "characteristics": characteristics,
     "counts": counts,
@@ -303,6 +313,7 @@ LATER = {
     "cox": CoxState(newton=COX_POINT, last=True),
     "cox_one_baseline": with_a_hazard(COX_POINT),
     "conditional": ConditionalState(newton=newton.begin(np.array([0.7, -0.3, 0.002]))),
+    "mixed_model": MixedModelState(ratio=0.3, low=0.1, high=None, asked=0),
     "score_table": ScoreTableState(edges=(0, 4, 8, 16), whole=(True, True, True)),
 }
 """A state of a later round, for statistics whose first round says little."""

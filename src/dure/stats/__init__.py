@@ -12,6 +12,7 @@ from dure.stats.cox_one_baseline import CoxOneBaseline
 from dure.stats.glm import Glm
 from dure.stats.hospital_strata import HospitalStrata
 from dure.stats.log_rank import LogRank
+from dure.stats.mixed_model import MixedModel
 from dure.stats.moments import Moments
 from dure.stats.quantiles import Quantiles
 from dure.stats.rates import Rates
@@ -29,6 +30,7 @@ ALL: dict[str, Statistic[Any, Any, Any]] = {
     Glm.name: Glm(),
     HospitalStrata.name: HospitalStrata(),
     LogRank.name: LogRank(),
+    MixedModel.name: MixedModel(),
     Moments.name: Moments(),
     Quantiles.name: Quantiles(),
     Rates.name: Rates(),

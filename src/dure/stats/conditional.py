@@ -20,7 +20,6 @@ from typing import Annotated
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field as Checked
-from scipy.special import ndtr
 
 from dure.stats import newton
 from dure.stats.base import Again, Answer, BadState, Done, Frame, Released, SplitsBy, Statistic
@@ -38,7 +37,7 @@ from dure.stats.design import (
     triangle,
     values,
 )
-from dure.stats.intervals import z_of
+from dure.stats.intervals import Effect, effect
 from dure.stats.newton import NewtonState, Visited
 from dure.wire.codec import message
 from dure.wire.rules import Mode
@@ -82,20 +81,8 @@ class ConditionalState:
 
 
 @message
-class Effect:
-    """One coefficient: a log odds ratio, or a log rate ratio in a case series. `low` and `high`: 95 %."""
-
-    name: str
-    estimate: float
-    error: float
-    low: float
-    high: float
-    p_value: float
-
-
-@message
 class ConditionalFit:
-    """A model at its maximum. `covariance`: of the coefficients, row by row."""
+    """A model at its maximum: log odds ratios, or log rate ratios in a case series, and their covariance, row by row."""
 
     effects: tuple[Effect, ...]
     covariance: tuple[tuple[float, ...], ...]
@@ -362,18 +349,10 @@ def _result(
 
 def _fit(params: ConditionalParams, total: Released, found: newton.Found) -> ConditionalFit:
     errors = np.sqrt(np.diag(found.covariance))
-    reach = z_of(0.95) * errors
     return ConditionalFit(
         effects=tuple(
-            Effect(
-                name=covariate.name,
-                estimate=float(found.point[i]),
-                error=float(errors[i]),
-                low=float(found.point[i] - reach[i]),
-                high=float(found.point[i] + reach[i]),
-                p_value=float(2 * ndtr(-abs(found.point[i] / errors[i]))),
-            )
-            for i, covariate in enumerate(params.covariates)
+            effect(covariate.name, float(estimate), float(error))
+            for covariate, estimate, error in zip(params.covariates, found.point, errors, strict=True)
         ),
         covariance=tuple(tuple(row) for row in found.covariance.tolist()),
         log_likelihood=float(total.values["value"][0]),

@@ -5,7 +5,7 @@ Responsible for: counts, rates, proportions and ratios of one or two groups. Not
 """
 
 import numpy as np
-from scipy.special import betaincinv, chdtri, ndtri
+from scipy.special import betaincinv, chdtri, ndtr, ndtri
 
 from dure.wire.codec import message
 
@@ -18,6 +18,31 @@ class Estimate:
     low: float
     high: float
     se: float | None = None
+
+
+@message
+class Effect:
+    """One coefficient of a model, normal on its own scale. `low` and `high`: 95 %."""
+
+    name: str
+    estimate: float
+    error: float
+    low: float
+    high: float
+    p_value: float
+
+
+def effect(name: str, estimate: float, error: float) -> Effect:
+    """A coefficient with its interval and two-sided p-value."""
+    around = wald(estimate, error)
+    return Effect(
+        name=name,
+        estimate=around.value,
+        error=error,
+        low=around.low,
+        high=around.high,
+        p_value=float(2 * ndtr(-abs(estimate / error))),
+    )
 
 
 def z_of(level: float) -> float:
