@@ -13,6 +13,7 @@ from dure.onboard.load import MOST_REJECTED
 from dure.onboard.load import load as load_cdm
 from dure.onboard.problems import MANY_REJECTED
 from dure.onboard.split import split as split_cdm
+from dure.onboard.stamp import stamp as stamp_cdm
 
 app = typer.Typer(help="Bring a hospital's OMOP CDM in.", no_args_is_help=True)
 
@@ -77,6 +78,33 @@ def split(
         console.print(f"{path}  {dataset.persons:,} persons  version {dataset.version}", soft_wrap=True)
     for note in result.notes:
         console.print(note, soft_wrap=True)
+
+
+@app.command()
+def stamp(
+    location: Annotated[
+        str,
+        typer.Argument(
+            help="postgresql://loader@host/database?schema=cdm, with the account that loads the CDM."
+        ),
+    ],
+    cdm_version: Annotated[str | None, typer.Option(help="5.3 or 5.4; found out if not given.")] = None,
+) -> None:
+    """After each load of a CDM on a server: read it once, and write beside it which version it is."""
+    console = Console()
+    dataset, notes = stamp_cdm(
+        location,
+        cdm_version=cdm_version,
+        progress=lambda table, rows: console.print(f"{table:<24} {rows:>15,}", highlight=False),
+    )
+    for note in notes:
+        console.print(note, soft_wrap=True, markup=False)
+    console.print(
+        f"{dataset.source}: CDM {dataset.cdm_version}, {dataset.persons:,} persons, {dataset.first_date} to "
+        f"{dataset.last_date}, version {dataset.version}",
+        soft_wrap=True,
+        markup=False,
+    )
 
 
 def _show(console: Console, account: Account, out: Path) -> None:

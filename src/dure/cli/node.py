@@ -37,7 +37,9 @@ def init(
     hospital: Annotated[str, typer.Option("--id", help="Short name: small letters, digits, hyphens.")],
     name: Annotated[str, typer.Option(help="The hospital's full name.")],
     affiliation: Annotated[str, typer.Option(help="The group that it belongs to; its own id if none.")],
-    cdm: Annotated[Path, typer.Option(help="The database made by `dure cdm load` or `dure synth`.")],
+    cdm: Annotated[
+        str, typer.Option(help="The file made by `dure cdm load` or `dure synth`, or a server's location.")
+    ],
     folder: Dir,
     declare: Annotated[
         Provenance, typer.Option(help="What the board declares the data to be.")
@@ -55,6 +57,8 @@ def init(
     ] = False,
 ) -> None:
     """Make the node's keys and folder, and ask the hub to be listed."""
+    from dure.engines import is_file
+
     config = NodeConfig(
         hub=hub,
         hospital=hospital,
@@ -62,7 +66,7 @@ def init(
         affiliation=affiliation,
         root_key=root,
         board_key="",
-        cdm=str(cdm.absolute()),
+        cdm=str(Path(cdm.removeprefix("duckdb:")).absolute()) if is_file(cdm) else cdm,
         provenance=declare,
         rules=Rules(
             least_people=least_people or 1, round_to=round_to or 1, least_hospitals=least_hospitals or 1

@@ -10,8 +10,9 @@ from typing import Protocol
 from dure.engines.base import Engine
 from dure.engines.dataset import Dataset
 from dure.engines.problems import UnknownEngine
+from dure.engines.server import without_secrets
 
-__all__ = ["ENGINES", "Dataset", "Engine", "open_engine"]
+__all__ = ["ENGINES", "Dataset", "Engine", "is_file", "open_engine"]
 
 
 class Opener(Protocol):
@@ -26,14 +27,23 @@ def _duckdb(location: str, *, memory: str, threads: int | None) -> Engine:
     return open_file(location, memory=memory, threads=threads)
 
 
-ENGINES: Mapping[str, Opener] = {"duckdb": _duckdb}
+def _postgresql(location: str, *, memory: str, threads: int | None) -> Engine:
+    from dure.engines.postgres import open_server
+
+    return open_server(location, memory=memory, threads=threads)
+
+
+ENGINES: Mapping[str, Opener] = {"duckdb": _duckdb, "postgresql": _postgresql}
+FILES = frozenset({"duckdb"})
+"""Those of `ENGINES` whose database is a file; the others are reached over a connection."""
 
 
 def open_engine(location: str, *, memory: str = "2GB", threads: int | None = None) -> Engine:
-    """Open the database at `location` (`path/to/file.duckdb`, `duckdb:path`) to be read.
+    """Open the database at `location` to be read.
 
     Args:
-        location: a path, or `scheme:rest` with a scheme of `ENGINES`.
+        location: a path (`path/to/file.duckdb`), or `scheme:rest` with a scheme of `ENGINES` (`duckdb:path`,
+            `postgresql://role@host/database?schema=cdm`).
         memory: the most memory that the engine may take, such as "2GB".
         threads: how many cores it may take; None means all.
 
@@ -41,16 +51,25 @@ def open_engine(location: str, *, memory: str = "2GB", threads: int | None = Non
         UnknownEngine: neither a known scheme nor a known suffix.
         Problem: of the engine that was chosen (see `dure.engines.problems`).
     """
-    scheme, colon, _ = location.partition(":")
-    if colon and scheme.isalpha() and len(scheme) > 1:
-        kind = scheme.lower()
-    else:
-        kind = location.rpartition(".")[2].lower()
-    opener = ENGINES.get(kind)
+    opener = ENGINES.get(_kind(location))
     if opener is None:
+        shown = without_secrets(location)
         raise UnknownEngine(
-            f"'{location}' doesn't name a database that Dure can open",
-            where=location,
+            f"'{shown}' doesn't name a database that Dure can open",
+            where=shown,
             mend=f"Name a file that ends in .duckdb, or write one of these before it: {', '.join(ENGINES)}.",
         )
     return opener(location, memory=memory, threads=threads)
+
+
+def is_file(location: str) -> bool:
+    """Whether a location names a file, known or not; otherwise the database is reached over a connection."""
+    kind = _kind(location)
+    return kind in FILES or kind not in ENGINES
+
+
+def _kind(location: str) -> str:
+    scheme, colon, _ = location.partition(":")
+    if colon and scheme.isalpha() and len(scheme) > 1:
+        return scheme.lower()
+    return location.rpartition(".")[2].lower()

@@ -3,7 +3,8 @@
 Responsible for: judging a sqlglot tree before it becomes text. Not responsible for: what a database would do with it;
 each engine locks its connection as well, so that a hole here opens nothing.
 
-The list grows by a line when a plan needs it: add the class below, and its line to the differential test of engines.
+The list grows by a line when a plan needs it: add the class below, and its line to the differential test of engines
+(`tests/integration/engines/test_primitives.py`), which fails for a class that it doesn't show to be equal on all of them.
 """
 
 import re
@@ -15,33 +16,23 @@ from dure.engines.problems import PlanRefused
 
 NAME = re.compile(r"[a-z_][a-z0-9_]{0,62}")
 NUMBER = re.compile(r"[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?")
-UNITS = frozenset({"DAY", "DAYS", "HOUR", "MINUTE", "SECOND", "WEEK", "MONTH", "YEAR", "QUARTER"})
+UNITS = frozenset({"DAY", "YEAR"})
 WINDOW_WORDS = frozenset({"ROWS", "RANGE", "UNBOUNDED", "CURRENT ROW", "PRECEDING", "FOLLOWING"})
 
 SHAPES: tuple[type[exp.Expr], ...] = (
-    exp.Select, exp.Union, exp.Intersect, exp.Except, exp.With, exp.CTE, exp.Subquery, exp.Table, exp.TableAlias,
-    exp.Alias, exp.Column, exp.Identifier, exp.Star, exp.From, exp.Join, exp.Where, exp.Group, exp.Having, exp.Order,
-    exp.Ordered, exp.Limit, exp.Offset, exp.Distinct, exp.Qualify, exp.Window, exp.WindowSpec, exp.Filter, exp.Values,
-    exp.Tuple, exp.Paren, exp.Exists, exp.Literal, exp.Null, exp.Boolean, exp.DataType, exp.Interval, exp.Var,
+    exp.Select, exp.Union, exp.With, exp.CTE, exp.Subquery, exp.Table, exp.TableAlias, exp.Alias, exp.Column,
+    exp.Identifier, exp.Star, exp.From, exp.Join, exp.Where, exp.Group, exp.Having, exp.Order, exp.Ordered, exp.Distinct,
+    exp.Window, exp.WindowSpec, exp.Values, exp.Tuple, exp.Paren, exp.Exists, exp.Literal, exp.Null, exp.DataType, exp.Var,
 )  # fmt: skip
 OPERATORS: tuple[type[exp.Expr], ...] = (
-    exp.And, exp.Or, exp.Not, exp.Xor, exp.EQ, exp.NEQ, exp.LT, exp.LTE, exp.GT, exp.GTE, exp.NullSafeEQ,
-    exp.NullSafeNEQ, exp.Is, exp.In, exp.Between, exp.Like, exp.ILike, exp.Escape, exp.Neg, exp.Add, exp.Sub, exp.Mul,
-    exp.Div, exp.IntDiv, exp.Mod, exp.DPipe, exp.Case, exp.If, exp.Cast, exp.TryCast,
+    exp.And, exp.Or, exp.Not, exp.EQ, exp.NEQ, exp.LT, exp.LTE, exp.GT, exp.GTE, exp.Is, exp.In, exp.Like, exp.Neg,
+    exp.Add, exp.Sub, exp.Mul, exp.Div, exp.Case, exp.If, exp.Cast,
 )  # fmt: skip
 FUNCTIONS: tuple[type[exp.Expr], ...] = (
-    exp.Count, exp.CountIf, exp.Sum, exp.Min, exp.Max, exp.Avg, exp.LogicalOr, exp.LogicalAnd, exp.Coalesce, exp.Nullif,
-    exp.Abs, exp.Floor, exp.Ceil, exp.Round, exp.Trunc, exp.Sign, exp.Ln, exp.Exp, exp.Sqrt, exp.Pow, exp.Least,
-    exp.Greatest, exp.Lower, exp.Upper, exp.Length, exp.Trim, exp.Substring, exp.Left, exp.Right, exp.Concat,
-    exp.StartsWith, exp.EndsWith, exp.Contains, exp.StrPosition, exp.RowNumber, exp.Rank, exp.DenseRank, exp.Lag,
-    exp.Lead, exp.FirstValue, exp.LastValue, exp.Extract, exp.Year, exp.Month, exp.Day, exp.DayOfWeek, exp.DateAdd,
-    exp.DateSub, exp.DateDiff, exp.DateTrunc, exp.DateFromParts, exp.Date, exp.TsOrDsToDate, exp.IsNan, exp.IsInf,
+    exp.Count, exp.Sum, exp.Min, exp.Max, exp.Coalesce, exp.Nullif, exp.Length, exp.RowNumber, exp.Extract, exp.DateDiff,
 )  # fmt: skip
 ALLOWED = frozenset(SHAPES + OPERATORS + FUNCTIONS)
-TYPES = frozenset((
-    exp.DType.BIGINT, exp.DType.INT, exp.DType.DOUBLE, exp.DType.DATE, exp.DType.TIMESTAMP, exp.DType.TIMESTAMPNTZ,
-    exp.DType.DATETIME, exp.DType.BOOLEAN, exp.DType.INTERVAL, exp.DType.VARCHAR, exp.DType.TEXT,
-))  # fmt: skip
+TYPES = frozenset({exp.DType.BIGINT, exp.DType.INT, exp.DType.DOUBLE, exp.DType.DATE})
 
 
 def judge(tree: object, known: Callable[[str], bool]) -> None:

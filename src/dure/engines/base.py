@@ -31,6 +31,13 @@ class Engine(Protocol):
         """What the database holds, as it was stamped when it was made."""
         ...
 
+    def unchanged(self) -> bool:
+        """Whether the database still holds what `dataset` says; if not, it is to be opened again.
+
+        Raises a Problem of the engine where there is nothing to be opened.
+        """
+        ...
+
     def has(self, table: str) -> bool:
         """Whether a table of the CDM, or a temporary one, of this name can be read."""
         ...
@@ -45,6 +52,8 @@ class Engine(Protocol):
 
     def temporary(self, name: str, tree: exp.Query) -> None:
         """Keep the rows of a tree under `name` for later trees; replaces a temporary table of that name.
+
+        Where the database lets nothing be kept, later trees find the same rows by asking again.
 
         Raises `PlanRefused` if `name` is a table of the CDM or isn't a plain lower-case name.
         """

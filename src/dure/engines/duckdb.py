@@ -68,13 +68,23 @@ class DuckDBEngine:
 
     name = "duckdb"
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection, dataset: Dataset, spill: Path) -> None:
+    def __init__(
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        dataset: Dataset,
+        spill: Path,
+        opened: "tuple[Path, tuple[int, ...]] | None" = None,
+    ) -> None:
         self.dataset = dataset
+        self._opened = opened
         self._connection = connection
         self._spill = spill
         known = tables(dataset.cdm_version)
         self._model = {name: found for name, found in _model_columns(connection).items() if name in known}
         self._temporary: dict[str, dict[str, ColumnType]] = {}
+
+    def unchanged(self) -> bool:
+        return self._opened is None or _file(self._opened[0]) == self._opened[1]
 
     def has(self, table: str) -> bool:
         return table in self._temporary or table in self._model
@@ -179,12 +189,13 @@ def open_file(location: str | Path, *, memory: str = "2GB", threads: int | None 
             where=str(path),
             mend="Check the path, or make the file with `dure cdm load`.",
         )
+    opened = (path, _file(path))
     _check_header(path)
     spill = Path(tempfile.mkdtemp(prefix="dure-spill-"))
     try:
         connection = _connect(path, spill, memory, threads)
         try:
-            return DuckDBEngine(connection, _dataset(connection, path), spill)
+            return DuckDBEngine(connection, _dataset(connection, path), spill, opened)
         except BaseException:
             connection.close()
             raise
@@ -232,6 +243,15 @@ def _check_header(path: Path) -> None:
             where=str(path),
             mend="Open it with the DuckDB that wrote it, EXPORT DATABASE to Parquet, and load that with `dure cdm load`.",
         )
+
+
+def _file(path: Path) -> tuple[int, ...]:
+    """Which file has the name now; nothing where none has."""
+    try:
+        found = path.stat()
+    except OSError:
+        return ()
+    return (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)
 
 
 def _dataset(connection: duckdb.DuckDBPyConnection, path: Path) -> Dataset:

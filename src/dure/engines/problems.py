@@ -1,4 +1,4 @@
-"""What can go wrong with a database, each with its slug and exit code (90 to 99)."""
+"""What can go wrong with a database, each with its slug and exit code (90 to 99, 103 to 105)."""
 
 from dure.wire.problems import Problem
 
@@ -71,3 +71,24 @@ class DatabaseBusy(Problem):
     title = "Another program holds the database"
     status = 423
     exit_code = 99
+
+
+class RoleCanWrite(Problem):
+    slug = "database-role-can-write"
+    title = "The database role may change the CDM"
+    status = 403
+    exit_code = 103
+
+
+class StampStale(Problem):
+    slug = "database-stamp-stale"
+    title = "The CDM has changed since it was stamped"
+    status = 409
+    exit_code = 104
+
+
+class DatabaseUnreachable(Problem):
+    slug = "database-unreachable"
+    title = "The database server can't be reached"
+    status = 503
+    exit_code = 105

@@ -24,7 +24,9 @@ from dure.wire.codec import decode, digest, encode
 from dure.wire.messages import Contribution, Exchange, Refusal, Task
 from dure.wire.problems import Problem
 
-PASSING = frozenset({"database-busy", "database-missing", "disk-full"})
+PASSING = frozenset(
+    {"database-busy", "database-missing", "database-unreachable", "database-stamp-stale", "disk-full"}
+)
 """Troubles that pass by themselves: the task is left, and asked again by the next poll."""
 log = logging.getLogger("dure.node")
 

@@ -43,7 +43,7 @@ class NodeConfig:
 
     Attributes:
         root_key: the pinned key of whoever signs the directory.
-        cdm: where the database is, as `dure.engines.open_engine` takes it.
+        cdm: where the database is, as `dure.engines.open_engine` takes it. The extractor reaches what it names and nothing else.
         provenance: as the board declared it.
         board_key: the board's public key; the private one may be elsewhere.
         proxy: an HTTP proxy's address; null: as HTTPS_PROXY and NO_PROXY say.

@@ -7,10 +7,9 @@ Run as `python -m dure.node.extractor CDM MEMORY FRAMES`, errands on standard in
 """
 
 import sys
-from pathlib import Path
 from typing import Any
 
-from dure.engines import open_engine
+from dure.engines import is_file, open_engine
 from dure.engines.base import Engine
 from dure.node import channel, frames, sandbox
 from dure.node.errands import DATASET_CHANGED, Extract, Extracted, Trouble
@@ -22,31 +21,45 @@ from dure.wire.problems import Problem
 ERRANDS, REPLIES = 0, 1
 
 
+class Changed(Exception):
+    """The database holds another version than the one permitted."""
+
+
 class Database:
-    """The engine, opened when first needed and again when the file was replaced."""
+    """The engine: of a file, opened when first needed and again when the file was replaced; of a server, opened once.
+
+    Attributes:
+        remote: whether it is on a server. Then it is opened before the process is shut in, which makes no connection afterwards.
+    """
 
     def __init__(self, location: str, memory: str) -> None:
         self.location = location
         self.memory = memory
+        self.remote = not is_file(location)
         self._engine: Engine | None = None
-        self._opened: tuple[int, ...] = ()
+        self._trouble: Problem | None = None
 
-    def engine(self) -> Engine:
-        """The engine on the file that has the name now. Raises the engine's Problems."""
-        now = self._file()
-        if self._engine is not None and now != self._opened:
+    def connect(self) -> None:
+        """Open a server's database; what goes wrong is told to the errand that needs it."""
+        try:
+            self._engine = open_engine(self.location, memory=self.memory)
+        except Problem as problem:
+            self._trouble = problem
+
+    def engine(self, version: str) -> Engine:
+        """The engine on what is at the location now. Raises the engine's Problems, and Changed."""
+        if self._trouble is not None:
+            raise self._trouble
+        if self._engine is not None and not self._engine.unchanged():
+            if self.remote:
+                raise Changed
             self._engine.close()
             self._engine = None
         if self._engine is None:
-            self._engine, self._opened = open_engine(self.location, memory=self.memory), now
+            self._engine = open_engine(self.location, memory=self.memory)
+        if self._engine.dataset.version != version:
+            raise Changed
         return self._engine
-
-    def _file(self) -> tuple[int, ...]:
-        try:
-            found = Path(self.location.removeprefix("duckdb:")).stat()
-        except OSError:
-            return ()
-        return (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)
 
 
 def extract(
@@ -56,20 +69,21 @@ def extract(
     kind = KINDS.get(errand.kind)
     nothing = memoryview(b"")
     try:
-        engine = database.engine()
-        if engine.dataset.version != errand.dataset_version:
-            return Trouble(
-                slug=DATASET_CHANGED,
-                what="The database holds another version than the one permitted.",
-                where=database.location,
-                mend="Declare the new version (dure node declare); its board signs again.",
-            ), nothing
+        engine = database.engine(errand.dataset_version)
         assert kind is not None
         spec: Any = decode(kind.spec, question, where="question")
         steps = kind.steps(spec)
         step = next(each for each in steps if each.name == errand.step)
         frame = kind.extract(spec, errand.step, engine, read(steps, step, carried, where="carried"))
+        database.engine(errand.dataset_version)  # what was read is of one version if it still is that one
         return Extracted(rows=len(frame.person)), frames.dump(frame)
+    except Changed:
+        return Trouble(
+            slug=DATASET_CHANGED,
+            what="The database holds another version than the one permitted.",
+            where=database.location,
+            mend="Declare the new version (dure node declare); its board signs again.",
+        ), nothing
     except Problem as problem:
         return Trouble(slug=problem.slug, what=problem.what, where=problem.where, mend=problem.mend), nothing
     except Exception as error:  # noqa: BLE001 - its text may quote a value, so only its kind and place are told
@@ -86,10 +100,12 @@ def unforeseen(error: BaseException) -> Trouble:
 
 
 def main(location: str, memory: str, pipe: int) -> None:
-    """Serve errands until standard input ends."""
+    """Serve errands until standard input ends; on a server's database, until the first trouble, so that it is connected anew."""
     sandbox.limit(memory_bytes=None, may_write_files=True)
     database = Database(location, memory)
-    sandbox.shut_in_extractor()
+    if database.remote:
+        database.connect()
+    sandbox.shut_in_extractor(connected=database.remote)
     while True:
         try:
             head, question, *carried = channel.receive(ERRANDS)
@@ -99,6 +115,8 @@ def main(location: str, memory: str, pipe: int) -> None:
         reply, data = extract(errand, question, carried, database)
         channel.send(pipe, [errand.frame.encode(), data])
         channel.send(REPLIES, [encode(reply, Extracted | Trouble)])
+        if database.remote and isinstance(reply, Trouble):
+            return
 
 
 if __name__ == "__main__":

@@ -29,12 +29,15 @@ COMPUTING = (
 """All that arithmetic over pipes needs. No open, no socket, no exec, no fork or thread, no ptrace, no signal to others."""
 
 LEAVING = (
-    "socket", "socketpair", "connect", "bind", "listen", "accept", "accept4", "sendto", "sendmsg", "sendmmsg",
+    "socket", "socketpair", "connect", "bind", "listen", "accept", "accept4", "sendmmsg",
     "execve", "execveat", "fork", "vfork", "ptrace", "process_vm_readv", "process_vm_writev", "kill", "tkill",
     "pidfd_open", "pidfd_getfd", "pidfd_send_signal", "io_uring_setup", "io_uring_enter", "bpf", "mount", "unshare",
     "setns", "chroot", "keyctl", "add_key", "request_key", "userfaultfd", "perf_event_open",
 )  # fmt: skip
-"""What a database needs for nothing: the network, other programs, other processes."""
+"""What a database needs for nothing: new sockets, other programs, other processes."""
+
+SPEAKING = ("sendto", "sendmsg")
+"""Words on a socket that is there already: what a connection to a database server needs, and a file doesn't."""
 
 
 def limit(*, memory_bytes: int | None, may_write_files: bool) -> None:
@@ -70,8 +73,12 @@ def shut_in_calculator(*, cpu_seconds: int) -> str:
     return "limits and a filter of system calls"
 
 
-def shut_in_extractor() -> str:
-    """From here on: no socket, no program, no other process. Files stay, since the database is one.
+def shut_in_extractor(*, connected: bool = False) -> str:
+    """From here on: no new socket, no program, no other process. Files stay, since the database may be one.
+
+    Args:
+        connected: whether the sockets that are open now may be used. They lead to the hospital's database server; no other
+            socket can be made, so nothing else can be reached.
 
     Raises:
         NoSandbox: on Linux, the filter can't be set.
@@ -80,7 +87,7 @@ def shut_in_extractor() -> str:
         return "limits only"
     filters = _filters()
     rules = filters.SyscallFilter(filters.ALLOW)
-    for name in LEAVING:
+    for name in LEAVING if connected else (*LEAVING, *SPEAKING):
         _rule(filters, rules, filters.ERRNO(errno.EPERM), name)
     # A thread is a clone that stays in the process. clone3 hides its flags from filters; without it libc uses clone.
     _rule(filters, rules, filters.ERRNO(errno.ENOSYS), "clone3")
