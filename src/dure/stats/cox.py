@@ -146,7 +146,7 @@ class Cox(Statistic[CoxParams, CoxState, CoxResult]):
         sums: dict[str, Any] = {field.name: np.zeros(field.rests_on.shape) for field in made.fields}
         event = frame.columns["event"] == params.cause
         support = support_of(frame, params, event)
-        sums["people"], sums["events"] = support[:1], support[[design(params).outcome]]
+        sums["people"], sums["events"] = support[:1], support[[design(params).outcome[0]]]
         beta = np.array(state.newton.point)
         names = ("hospital", "stratum") if params.stratified else ("hospital",)
         strata = rows_of_strata([frame.columns[name] for name in names if name in frame.columns], len(event))
@@ -348,7 +348,7 @@ def hidden_covariates(params: CoxParams, total: Released) -> NoFit | None:
     made, p = design(params), len(params.covariates)
     needed = [[made.column[i], made.case[i], *made.pair[i]] for i in range(p)]
     closed = [not total.open[cells].all() for cells in needed]
-    if not any(closed) and total.open[[0, made.outcome]].all():
+    if not any(closed) and total.open[[0, made.outcome[0]]].all():
         return None
     return NoFit(
         trouble=SMALL_CELLS,

@@ -166,13 +166,13 @@ def layout(params: CoxParams) -> Layout:
     there, on the people with an event.
     """
     made = design(params)
-    outcome, pairs = np.array([made.outcome], dtype=np.int64), triangle(made.pair)
-    of_events = np.full(len(pairs), made.outcome, dtype=np.int64)
+    outcome, pairs = np.array([made.outcome[0]], dtype=np.int64), triangle(made.pair)
+    of_events = np.full(len(pairs), made.outcome[0], dtype=np.int64)
     weight, x = heaviest(params), widest(params)
     value = 2 * LARGEST_LOG_HAZARD + log(MOST_PEOPLE * weight) + 1
     fields = [
         counted("people", EVERYONE),
-        counted("events", made.outcome),
+        counted("events", made.outcome[0]),
         derivative("value", weight * value, outcome),
         *_moments("", params, made, pairs, of_events),
     ]

@@ -226,7 +226,7 @@ class CoxOneBaseline(Statistic[OneBaselineParams, OneBaselineState, OneBaselineR
             times=params.intervals,
         )
         support = np.concatenate([support_of(frame, model, event), _people(followed, params)], dtype=np.int64)
-        sums["people"], sums["events"] = support[:1], support[[design(model).outcome]]
+        sums["people"], sums["events"] = support[:1], support[[design(model).outcome[0]]]
         beta = np.array(state.newton.point)
         _, r = risk(followed, beta, origin=float(beta @ middle(model)))
         if state.told is None:
@@ -498,12 +498,12 @@ def _layout(params: OneBaselineParams) -> Layout:
                 ]
         everyone.append(whole)
         by_covariate.append(of_covariates)
-    relations += _totals(made.outcome, made.case, everyone, made.column, by_covariate)
+    relations += _totals(made.outcome[0], made.case, everyone, made.column, by_covariate)
     pairs = triangle(made.pair)
     weight, x, most = heaviest(model), widest(model), heaviest(model) * exp(LARGEST_LOG_HAZARD)
     fields = [
         counted("people", EVERYONE),
-        counted("events", made.outcome),
+        counted("events", made.outcome[0]),
         Field(name="event people", kind=FieldKind.COUNT, unit=Unit.PERSON, bound=1, rests_on=everyone[EVENT]),
         derivative("observed", weight * x, made.case),
         *chain.from_iterable(
