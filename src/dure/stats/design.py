@@ -126,7 +126,8 @@ class Cells:
         column: the cell of the people with each column not 0. Shape (p,).
         case: the cell of those among them whose outcome isn't 0, where the outcome is counted; else as `column`. Shape (p,).
         pair: the cell of the people in whom both columns aren't 0, if pairs were asked for. Shape (p, p) or (0, 0).
-        outcome: the cells of the people with an outcome and of those without; empty where it isn't counted.
+        outcome: the cell of the people with an outcome; `EVERYONE` where it isn't counted.
+        outcomes: the same and the cell of those without; empty where it isn't counted.
         counted: how to count a cell: indices of two indicators, and whether each is to hold or not. Shape (cells, 4).
     """
 
@@ -135,7 +136,8 @@ class Cells:
     column: NDArray[np.int64]
     case: NDArray[np.int64]
     pair: NDArray[np.int64]
-    outcome: tuple[int, ...]
+    outcome: int
+    outcomes: tuple[int, ...]
     counted: NDArray[np.int64]
 
 
@@ -202,7 +204,8 @@ def cells(columns: tuple[Covariate | None, ...], *, outcome: bool, pairs: bool) 
         column=column,
         case=case,
         pair=pair,
-        outcome=of_outcome,
+        outcome=of_outcome[0] if of_outcome else EVERYONE,
+        outcomes=of_outcome,
         counted=np.array(made.counted, dtype=np.int64),
     )
 
