@@ -11,6 +11,7 @@ from rich.progress import track
 from rich.syntax import Syntax
 from rich.table import Table
 
+from dure.cli.cohort_concepts import concepts
 from dure.cli.cohort_lint import lint
 from dure.cli.cohort_meaning import canonical, diff
 from dure.cohort import CohortPlan, parse, plan
@@ -100,3 +101,4 @@ def _show(console: Console, name: str, planned: CohortPlan, steps: Funnel) -> No
 app.command()(canonical)
 app.command()(diff)
 app.command()(lint)
+app.command()(concepts)

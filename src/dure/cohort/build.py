@@ -258,6 +258,18 @@ def build(
     return Built(document=found, expression=parse(found))
 
 
+def negative_control(
+    name: str, concept: int, *, keep: Literal["first", "all"] = "all", descendants: bool = True
+) -> Built:
+    """A negative-control outcome: the days on which a condition or an observation of the concept starts.
+
+    As CohortGenerator makes them, except that events outside observation don't count and two on one day are one.
+    """
+    outcome = concepts(name, concept, descendants=descendants)
+    entry = [condition(outcome), event("Observation", outcome)]
+    return build(name, entry=entry, keep=keep, exit=after(0))
+
+
 class _Writer:
     """Numbers concept sets as they are met."""
 

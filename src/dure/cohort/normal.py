@@ -110,8 +110,10 @@ def renumbered(value: Node, numbers: dict[int, int]) -> Node:
 
 @cache
 def _names(kind: Hashable) -> tuple[str, ...]:
-    """The fields of a kind of node; a concept set and what is no node have none to be looked into."""
-    return tuple(each.name for each in fields(kind)) if is_dataclass(kind) and kind is not ConceptSet else ()
+    """The fields of a kind of node that count when nodes are compared; a concept set and what is no node have none."""
+    if not is_dataclass(kind) or kind is ConceptSet:
+        return ()
+    return tuple(each.name for each in fields(kind) if each.compare)
 
 
 def _with_sets_by_content(expression: CohortExpression) -> CohortExpression:

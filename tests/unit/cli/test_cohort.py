@@ -160,3 +160,11 @@ def test_canonical_and_diff(definition, tmp_path, capsys):
     other.write_text(json.dumps(DEFINITION | {"InclusionRules": []}))
     assert call("diff", definition, other) == 0
     assert capsys.readouterr().out == "rule “men”: Removed: ALL: Gender ∈ {8507}.\n"
+
+
+def test_concepts_are_shown_and_written(cdm, definition, tmp_path, capsys):
+    out = tmp_path / "concepts.csv"
+    assert call("concepts", definition, "--cdm", cdm, "--set", 0, "--out", out) == 0
+    assert "itself" in out.read_text()
+    assert "1 rows in" in capsys.readouterr().out
+    assert call("concepts", definition, "--cdm", cdm, "--set", 9) == 2
