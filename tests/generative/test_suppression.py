@@ -117,12 +117,12 @@ def test_ten_thousand_covariates_are_as_the_referee_would_judge_them_one_by_one(
     indicators = [rng.random(people) < s for s in share]
     indicators.append(rng.random(people) < 0.08)
     support = count(made, indicators, people)
-    fields = np.unique(np.concatenate([made.column, made.case, made.outcomes]))
+    fields = np.unique(np.concatenate([made.column, made.case, made.outcome]))
     together = open_cells(layout_of(made.names, made.relations, fields), support, 11)
     alone = cells((None, columns[0]), outcome=True, pairs=False)
     for j in range(0, p, 101):
         one = layout_of(
-            alone.names, alone.relations, np.unique(np.concatenate([alone.column, alone.case, alone.outcomes]))
+            alone.names, alone.relations, np.unique(np.concatenate([alone.column, alone.case, alone.outcome]))
         )
         counted = count(alone, [indicators[j], indicators[-1]], people)
         judged = referee.open_cells(one, counted, 11)

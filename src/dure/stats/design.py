@@ -126,8 +126,7 @@ class Cells:
         column: the cell of the people with each column not 0. Shape (p,).
         case: the cell of those among them whose outcome isn't 0, where the outcome is counted; else as `column`. Shape (p,).
         pair: the cell of the people in whom both columns aren't 0, if pairs were asked for. Shape (p, p) or (0, 0).
-        outcome: the cell of the people with an outcome; `EVERYONE` where it isn't counted.
-        outcomes: the same and the cell of those without; empty where it isn't counted.
+        outcome: the cells of the people with an outcome and of those without; empty where it isn't counted.
         counted: how to count a cell: indices of two indicators, and whether each is to hold or not. Shape (cells, 4).
     """
 
@@ -136,8 +135,7 @@ class Cells:
     column: NDArray[np.int64]
     case: NDArray[np.int64]
     pair: NDArray[np.int64]
-    outcome: int
-    outcomes: tuple[int, ...]
+    outcome: tuple[int, ...]
     counted: NDArray[np.int64]
 
 
@@ -204,8 +202,7 @@ def cells(columns: tuple[Covariate | None, ...], *, outcome: bool, pairs: bool) 
         column=column,
         case=case,
         pair=pair,
-        outcome=of_outcome[0] if of_outcome else EVERYONE,
-        outcomes=of_outcome,
+        outcome=of_outcome,
         counted=np.array(made.counted, dtype=np.int64),
     )
 

@@ -83,7 +83,7 @@ def _of_one(frame: Frame, asked: Asked, cells: Cells) -> tuple[dict[str, Vector]
     size = triangle_size(p)
     scalars = ("weight", "value", "saturated", "pearson", "theta score", "theta information", "hospitals")
     sums = {name: np.zeros(1) for name in scalars}
-    sums["people"] = support[[EVERYONE, *cells.outcomes]].astype(np.float64)
+    sums["people"] = support[[EVERYONE, *cells.outcome]].astype(np.float64)
     sums |= {name: np.zeros(p) for name in ("observed", "expected")}
     sums |= {
         name: np.zeros(size) for name in ("information", "meat", "cluster", "taken out", "meat taken out")
@@ -231,7 +231,7 @@ def _oddities(
             constant[index] = column.min() == column.max()
         if not covariate.binary or constant[index] or asked.family not in COUNTED:
             continue
-        events, both = int(support[cells.outcome]), int(support[cells.case[index]])
+        events, both = int(support[cells.outcome[0]]), int(support[cells.case[index]])
         corners = [both, events - both]
         if asked.family is Family.BINOMIAL:
             corners += [some - both, people - some - events + both]

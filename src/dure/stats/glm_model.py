@@ -173,7 +173,7 @@ def layout(params: GlmParams) -> Layout:
     value = _most_value(params, y, predictor + LARGEST_OWN_INTERCEPT, mean)
     squared = weight**2 * (MOST_RESIDUAL * y) ** 2 * x * x
     fields = [
-        _count("people", np.array([EVERYONE, *made.outcomes], dtype=np.int64), Unit.PERSON),
+        _count("people", np.array([EVERYONE, *made.outcome], dtype=np.int64), Unit.PERSON),
         _derivative("weight", weight, everyone),
         _derivative("value", weight * value, everyone),
         _derivative("saturated", weight * value, everyone),
