@@ -29,6 +29,7 @@ from dure.stats.hospital_strata import HospitalStrataParams, Measure
 from dure.stats.log_rank import LogRankParams
 from dure.stats.mixed_model import MixedModelParams, MixedModelState
 from dure.stats.moments import MomentsParams
+from dure.stats.pathways import PathwaysParams
 from dure.stats.quantiles import QuantilesParams
 from dure.stats.rates import RatesParams
 from dure.stats.risk_table import RiskTableParams
@@ -285,6 +286,16 @@ def mixed_model(rng, rows):
         outcome=continuous("stay", 0, 90), covariates=VARIABLES, one_round=bool(rng.integers(2))
     )
     columns = {"stay": rng.gamma(2, 5, rows), **variables(rng, rows, 0.05)}
+
+
+def pathways(rng, rows):
+    params = PathwaysParams(steps=("a", "b", "a + b"), depth=3, repeats=bool(rng.integers(0, 2)))
+    steps = np.full((rows, 3), -1)
+    for row in range(rows):
+        order = [*rng.permutation(3)] if not params.repeats else [0, 1, 0]
+        length = rng.integers(0, 4)
+        steps[row, :length] = order[:length]
+    columns = {f"step_{place + 1}": steps[:, place] for place in range(3)}
     return params, Frame(person=np.arange(rows), columns=columns)
 
 
@@ -301,6 +312,7 @@ EXAMPLES = {
     "log_rank": log_rank,
     "moments": moments,
     "rates": rates,
+    "pathways": pathways,
     "quantiles": quantiles,
     "risk_table": risk_table,
     "score_table": score_table,

@@ -11,9 +11,11 @@ from dure.lab.run import Site, run
 from dure.onboard.load import load
 from dure.onboard.split import split
 from dure.study.kinds.base import Cohort
+from dure.study.kinds.characterise import Characterise
 from dure.study.kinds.distribution import Distribution
 from dure.study.kinds.feasibility import Feasibility
 from dure.study.kinds.incidence import Incidence
+from dure.study.kinds.pathways import TreatmentPathways
 from dure.study.report import Part
 from dure.study.spec import Purpose, Study
 from dure.wire.messages import Provenance
@@ -36,6 +38,10 @@ QUESTIONS = {
         clean_window=30,
         first_year=1950,
         last_year=2019,
+    ),
+    "characterise": Characterise(target=cohort("celecoxib"), comparator=cohort("gi_bleed")),
+    "pathways": TreatmentPathways(
+        target=cohort("celecoxib"), events=(cohort("gi_bleed"),), combination_window=0, depth=2
     ),
     "distribution": Distribution(cohort=cohort("celecoxib"), variable="days_before", bins=8),
 }

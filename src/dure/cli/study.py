@@ -6,9 +6,13 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from dure.client import connect, keys, login, study_file, terminal
+from dure.client import connect, covariate_list, keys, login, study_file, terminal
 from dure.client.connection import sign_in
 from dure.client.transport import Transport
+from dure.cohort import parse, plan
+from dure.engines import open_engine
+from dure.features.analyses import Windows
+from dure.features.listing import DEFAULT, listed
 from dure.wire.envelope import fingerprint, public_text
 
 app = typer.Typer(help="Check, submit, watch and read studies.", no_args_is_help=True)
@@ -68,6 +72,37 @@ def log_in(
 def check(file: Annotated[Path, typer.Argument(help="The study (YAML).")]) -> None:
     """Read a study without sending anything: what it asks, and what would leave each hospital."""
     terminal.show_check(study_file.read(file), Console())
+
+
+@app.command()
+def covariates(
+    cdm: Annotated[str, typer.Option(help="A database at hand, such as hospital.duckdb.")],
+    cohort: Annotated[
+        list[Path],
+        typer.Option(help="A cohort (ATLAS JSON); give the option once for each.", exists=True),
+    ],
+    out: Annotated[Path, typer.Option(help="The CSV file to write, which a study names as its covariates.")],
+    min_count: Annotated[
+        int, typer.Option(min=1, help="The fewest people of this database that must have a covariate.")
+    ] = 1,
+    analysis: Annotated[
+        list[int] | None,
+        typer.Option(
+            help="A number of OHDSI FeatureExtraction's analyses; once for each. A usual set if none."
+        ),
+    ] = None,
+    long: Annotated[int, typer.Option(help="First day of the long-term window.")] = -365,
+    medium: Annotated[int, typer.Option(help="First day of the medium-term window.")] = -180,
+    short: Annotated[int, typer.Option(help="First day of the short-term window.")] = -30,
+    end: Annotated[int, typer.Option(help="Last day of all windows; 0 is the day of entry.")] = 0,
+) -> None:
+    """List the covariates that people of cohorts have in one database: a study's list must be fixed before it is asked."""
+    windows = Windows(long=long, medium=medium, short=short, end=end)
+    with open_engine(cdm) as engine, Console(stderr=True).status("looking"):
+        plans = [plan(parse(path.read_bytes()), cdm_version=engine.dataset.cdm_version) for path in cohort]
+        found = listed(engine, plans, analysis or DEFAULT, windows, least=min_count)
+    lines = covariate_list.write(out, found)
+    typer.echo(f"{lines} covariates in {out}")
 
 
 @app.command()

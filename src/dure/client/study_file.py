@@ -16,7 +16,7 @@ from typing import Any, NoReturn, TypeVar, get_type_hints
 from pydantic import TypeAdapter, ValidationError
 
 from dure import cohort
-from dure.client import yaml_document
+from dure.client import covariate_list, yaml_document
 from dure.client.problems import BadStudyFile, Unreadable
 from dure.client.yaml_document import Document
 from dure.study.kinds import KINDS, kind_of
@@ -203,7 +203,7 @@ def _question(document: Document) -> Any:
 
 
 def _with_cohorts(document: Document, path: yaml_document.Path, part: Any) -> Any:
-    """The value, with each cohort that names a file holding that file's definition instead."""
+    """The value, with each cohort that names a file holding that file's definition instead; a list of covariates likewise."""
     if isinstance(part, list):
         return [_with_cohorts(document, (*path, index), item) for index, item in enumerate(part)]
     if not isinstance(part, dict) or "file" not in part:
@@ -214,6 +214,8 @@ def _with_cohorts(document: Document, path: yaml_document.Path, part: Any) -> An
     if not isinstance(part["file"], str):
         _wrong(document, (*path, "file"), "It is no path.", "Write the name of an ATLAS JSON file.")
     place = Path(document.name).parent / part["file"]
+    if place.suffix == ".csv":
+        return [{"id": each.id, "name": each.name} for each in covariate_list.read(place)]
     return {"name": part.get("name", place.stem), "circe": _circe(place)}
 
 

@@ -260,7 +260,7 @@ def _concepts(reader: _Reader, table: str, members: Sequence[Analysis]) -> Itera
     tree = scans.concepts(table, flags, reader.windows, wanted, inpatient=inpatient)
     row, concept, mask = reader.read(tree, "concept_id", "mask")
     seen, place = np.unique(concept, return_inverse=True)
-    above = _ancestors(reader, table, members)
+    groups, categories = _groups(reader, table, members), _categories(reader, members)
     for analysis in members:
         bit = flags.index(Flag.of(analysis, reader.windows))
         holds = (mask >> bit) & 1 == 1
@@ -275,9 +275,9 @@ def _concepts(reader: _Reader, table: str, members: Sequence[Analysis]) -> Itera
             shape = (len(reader.rows.person), len(seen))
             has = sparse.csr_array((_ones(int(holds.sum())), (row[holds], place[holds])), shape=shape)
             if analysis.family == "score":
-                yield _scored(reader, analysis, has, seen, above)
+                yield _scored(reader, analysis, has, seen, categories)
             else:
-                yield _rolled_up(reader, analysis, has, seen, above)
+                yield _rolled_up(reader, analysis, has, seen, groups)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -291,26 +291,31 @@ class _Above:
         return self.descendant[np.isin(self.ancestor, np.asarray(ancestors, dtype=np.int64))]
 
 
-def _ancestors(reader: _Reader, table: str, members: Sequence[Analysis]) -> _Above:
-    """What the groups and scores among some analyses need of the vocabulary's hierarchy."""
+def _groups(reader: _Reader, table: str, members: Sequence[Analysis]) -> _Above:
+    """What the groups among some analyses need of the vocabulary's hierarchy."""
+    groups = [each for each in members if each.family == "group"]
+    if groups and reader.wanted is None:
+        return _above(reader.engine, scans.groups(table))
+    wanted = {int(group) for each in groups for group in (reader.of(each) // 1000).tolist()}
+    return _above(reader.engine, scans.descendants(sorted(wanted)) if wanted else None)
+
+
+def _categories(reader: _Reader, members: Sequence[Analysis]) -> _Above:
+    """What the scores among some analyses need of the vocabulary's hierarchy."""
     categories = [
         category for each in members if each.family == "score" for category in SCORES[each.id].categories
     ]
     wanted = {concept for category in categories for concept in (*category.ancestors, *category.without)}
-    groups = [each for each in members if each.family == "group"]
-    queries = []
-    if groups and reader.wanted is None:
-        queries.append(scans.groups(table))
-    elif groups:
-        wanted |= {int(group) for each in groups for group in (reader.of(each) // 1000).tolist()}
-    if wanted:
-        queries.append(scans.descendants(sorted(wanted)))
-    if not queries:
+    return _above(reader.engine, scans.descendants(sorted(wanted)) if wanted else None)
+
+
+def _above(engine: Engine, query: exp.Query | None) -> _Above:
+    if query is None:
         return _Above(ancestor=np.zeros(0, dtype=np.int64), descendant=np.zeros(0, dtype=np.int64))
-    pairs = pa.concat_tables([reader.engine.query(query) for query in queries])
-    columns = (pairs["ancestor_concept_id"].to_numpy(), pairs["descendant_concept_id"].to_numpy())
-    ancestor, descendant = np.unique(np.stack(columns), axis=1)
-    return _Above(ancestor=ancestor, descendant=descendant)
+    pairs = engine.query(query)
+    return _Above(
+        ancestor=pairs["ancestor_concept_id"].to_numpy(), descendant=pairs["descendant_concept_id"].to_numpy()
+    )
 
 
 def _rolled_up(

@@ -13,6 +13,8 @@ from dure.look.words import Words
 
 STEP = " > "
 """Between the events of a path."""
+WITH = " + "
+"""Between events that come together."""
 GAP = 0.03
 NODE = 0.05
 """Of a column's width."""
@@ -35,7 +37,7 @@ def sankey(alt: Any, drawing: Drawing, data: Data, words: Words, colours: Colour
     for panel in panels_of(data):
         _flow(_tree(data, panel), panel, nodes, bands, words)
     deepest = max(row["depth"] for row in nodes)
-    colour = _colour(alt, nodes, colours)
+    colour = _colour(alt, data, nodes, colours)
     x = alt.X("x:Q", axis=None, scale=alt.Scale(domain=[0, deepest + 0.9], nice=False))
     y = alt.Y("y:Q", axis=None, scale=alt.Scale(nice=False, reverse=True))
     tips = [
@@ -83,7 +85,7 @@ def sunburst(alt: Any, drawing: Drawing, data: Data, words: Words, colours: Colo
             theta2="to:Q",
             radius=alt.Radius("inner:Q", scale=None),
             radius2="outer:Q",
-            color=_colour(alt, arcs, colours),
+            color=_colour(alt, data, arcs, colours),
             tooltip=tips,
         )
     )
@@ -206,8 +208,16 @@ def _ring(
         start += turn
 
 
-def _colour(alt: Any, marks: Data, colours: Colours) -> Any:
-    names = list(dict.fromkeys(mark["group"] for mark in marks))
-    shades = [colours.groups[index % len(colours.groups)] for index in range(len(names))]
+def _colour(alt: Any, data: Data, marks: Data, colours: Colours) -> Any:
+    """An event's colour, the same in every chart of one table: events by themselves come first, then combinations."""
+    order = list(dict.fromkeys(event for row in data for event in row["x"].split(STEP)))
+    order.sort(key=lambda event: WITH in event)
+    drawn = {mark["group"] for mark in marks}
+    pairs = [
+        (event, colours.groups[place % len(colours.groups)])
+        for place, event in enumerate(order)
+        if event in drawn
+    ]
+    names, shades = [event for event, _ in pairs], [shade for _, shade in pairs]
     legend = alt.Legend(title=None, orient="bottom", columns=3, symbolLimit=0, labelLimit=260)
     return alt.Color("group:N", scale=alt.Scale(domain=names, range=shades), legend=legend)

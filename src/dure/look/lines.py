@@ -58,7 +58,7 @@ def forest(alt: Any, drawing: Drawing, data: Data, words: Words, colours: Colour
             sort=order,
             scale=alt.Scale(domain=order),
             title=None,
-            axis=alt.Axis(labelLimit=260, ticks=False, domain=False, labelPadding=8, grid=False),
+            axis=alt.Axis(labelLimit=320, ticks=False, domain=False, labelPadding=8, grid=False),
         )
     )
     shown = base.transform_filter("datum.shown").encode(**colour)

@@ -14,6 +14,7 @@ from dure.stats.hospital_strata import HospitalStrata
 from dure.stats.log_rank import LogRank
 from dure.stats.mixed_model import MixedModel
 from dure.stats.moments import Moments
+from dure.stats.pathways import Pathways
 from dure.stats.quantiles import Quantiles
 from dure.stats.rates import Rates
 from dure.stats.risk_table import RiskTable
@@ -32,6 +33,7 @@ ALL: dict[str, Statistic[Any, Any, Any]] = {
     LogRank.name: LogRank(),
     MixedModel.name: MixedModel(),
     Moments.name: Moments(),
+    Pathways.name: Pathways(),
     Quantiles.name: Quantiles(),
     Rates.name: Rates(),
     ScoreTable.name: ScoreTable(),

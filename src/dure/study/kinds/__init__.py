@@ -7,16 +7,20 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import Discriminator
 
 from dure.study.kinds.base import Kind
+from dure.study.kinds.characterise import CharacteriseKind
 from dure.study.kinds.distribution import DistributionKind
 from dure.study.kinds.feasibility import FeasibilityKind
 from dure.study.kinds.incidence import IncidenceKind
+from dure.study.kinds.pathways import PathwaysKind
 
 KINDS: dict[str, Kind[Any]] = {
     kind.name: kind
     for kind in (
+        CharacteriseKind(),
         DistributionKind(),
         FeasibilityKind(),
         IncidenceKind(),
+        PathwaysKind(),
     )
 }
 
