@@ -286,6 +286,7 @@ def mixed_model(rng, rows):
         outcome=continuous("stay", 0, 90), covariates=VARIABLES, one_round=bool(rng.integers(2))
     )
     columns = {"stay": rng.gamma(2, 5, rows), **variables(rng, rows, 0.05)}
+    return params, Frame(person=np.arange(rows), columns=columns)
 
 
 def pathways(rng, rows):

@@ -27,6 +27,20 @@ COLUMNS = {
     "rate_low": "Rate, 95 % from",
     "rate_high": "Rate, 95 % to",
     "proportion_percent": "Proportion, %",
+    "percent": "%",
+    "no_more": "No more than that",
+    "covariate_id": "Covariate's id",
+    "smd": "Standardised difference",
+    "target_people": "People",
+    "target_percent": "People, %",
+    "target_missing_percent": "Missing, %",
+    "target_mean": "Mean",
+    "target_sd": "Standard deviation",
+    "comparator_people": "Compared: people",
+    "comparator_percent": "Compared: %",
+    "comparator_missing_percent": "Compared: missing, %",
+    "comparator_mean": "Compared: mean",
+    "comparator_sd": "Compared: standard deviation",
 }
 """Column names whose label isn't the name itself with a capital and spaces."""
 

@@ -21,7 +21,7 @@ LATIN = re.compile(r"[A-Za-z]{2,}")
 WITHHELD = Withholding(
     rule="least-hospitals", reason="A total needs 3 hospitals outside the asker's affiliation."
 )
-NAMES = {"OHDSI", "Circe", "CohortIncidence", "Garwood", "Xyz", "Anyone"}
+NAMES = {"OHDSI", "Circe", "CohortIncidence", "FeatureExtraction", "ATLAS", "Garwood", "Xyz", "Anyone"}
 
 
 @pytest.fixture(params=sorted(KINDS))
@@ -29,7 +29,11 @@ def asked(request, study):
     """A question of every kind."""
     kind = KINDS[request.param]
     cohort = Cohort(name="Xyz", circe=study.question.cohort.circe)
-    cohorts = {name: cohort for name, hint in kind.spec.__annotations__.items() if "Cohort" in str(hint)}
+    cohorts = {
+        name: (cohort,) if "tuple" in str(hint) else cohort
+        for name, hint in kind.spec.__annotations__.items()
+        if "Cohort" in str(hint)
+    }
     return kind, kind.spec(**cohorts)
 
 

@@ -195,7 +195,7 @@ class CharacteriseKind(Kind[Characterise]):
     def methods(self, spec: Characterise) -> tuple[str, ...]:
         windows = spec.windows
         told = [
-            f"People of {' and of '.join(f'“{each.name}”' for each in _cohorts(spec))} (OHDSI Circe definitions) were"
+            f"People of {', '.join(f'“{each.name}”' for each in _cohorts(spec))} (OHDSI Circe definitions) were"
             f" described at their first entry (day 0) by {len(_covariates(spec))} covariates with the ids, windows and"
             f" formulas of OHDSI FeatureExtraction: long term from day {windows.long}, medium term from day {windows.medium},"
             f" short term from day {windows.short}, all until day {windows.end}, both days included.",
@@ -206,7 +206,8 @@ class CharacteriseKind(Kind[Characterise]):
         if spec.comparator is not None:
             told.append(
                 "The standardised mean difference is the difference of means or proportions over the root of the mean of both"
-                " groups' variances; beyond 0.1 a covariate is usually called imbalanced. Someone in both cohorts counts in both."
+                " groups' variances; beyond 0.1 a covariate is usually called imbalanced. It has no value where nobody"
+                " in one group and everybody in the other has a covariate. Someone in both cohorts counts in both."
             )
         return tuple(told)
 
