@@ -1,12 +1,14 @@
 """A run simulated whole in memory: any order, repeats, drop-outs, refusals. It always ends, and never says too much."""
 
 import json
+from copy import copy
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from dure.stats.base import Frame
 from dure.study.kinds import kind_of
@@ -15,12 +17,15 @@ from dure.study.kinds.distribution import Distribution
 from dure.study.kinds.feasibility import Feasibility
 from dure.study.protocol import advance, open_run, pending
 from dure.study.protocol.answer import message, through_gate
+from dure.study.protocol.party import MaskRefused
+from dure.study.protocol.player import Player, table
 from dure.study.protocol.run import FINAL, Expired, Run, Stage, compose
 from dure.study.protocol.transitions import OutOfTurn
 from dure.study.spec import Purpose, Study
 from dure.wire import ring
 from dure.wire.codec import decode, digest, encode
-from dure.wire.messages import Acceptance, Exchange, Permit, Provenance, Refusal
+from dure.wire.envelope import public_text
+from dure.wire.messages import Acceptance, Contribution, Exchange, Permit, Provenance, Refusal
 from dure.wire.rules import RULES_OFF, Mode, Rules
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -56,7 +61,7 @@ def frame(question, rng, people, start):
 class World:
     """Hospitals with made-up frames, and the hub's side of one run."""
 
-    def __init__(self, question, mode, rules, seed, hospitals):
+    def __init__(self, question, mode, rules, seed, hospitals, *, masked=True):
         self.rng = np.random.default_rng(seed)
         self.study = study(question, mode)
         self.frames = {
@@ -71,9 +76,21 @@ class World:
                 provenance=Provenance.SYNTHETIC, mode=mode, rules=rules, rounds=99, issued=NOW, expires=self.study.expires,
             )  # fmt: skip
             permits[digest(encode(permit))] = permit
-        manifest = compose(told, self.study, permits, run="r", now=NOW)
+        manifest = compose(told, self.study, permits, run="r", now=NOW, masked=masked)
+        keys = {name: Ed25519PrivateKey.generate() for name in self.frames}
+        public = {name: public_text(key) for name, key in keys.items()}
+        self.players = {
+            name: Player(
+                table(
+                    manifest, self.study, me=name, key=key, node_keys=public, outside=frozenset(self.frames)
+                )
+            )
+            for name, key in keys.items()
+        }
         self.run = open_run(manifest, unaffiliated=tuple(self.frames), patience_seconds=60, deadline=NOW)
         self.sent = []
+        self.asked = {}
+        self.lie = lambda told: told
 
     def steps(self):
         return kind_of(self.study.question).steps(self.study.question)
@@ -84,14 +101,31 @@ class World:
             return None
         if task.position.exchange is Exchange.ACCEPT:
             return Acceptance(run="r", manifest=self.run.manifest, hospital=hospital)
+        player = copy(self.players[hospital])
+        try:
+            said = self._said(player, task, hospital)
+        except MaskRefused as problem:
+            return Refusal(
+                run="r", manifest=self.run.manifest, hospital=hospital, position=task.position,
+                rule=problem.rule, reason=problem.what,
+            )  # fmt: skip
+        self.asked[hospital] = player
+        return said
+
+    def _said(self, player, task, hospital):
+        if Player.asked_by(task):
+            return player.word(task, secret=self.rng.bytes(32))
         step = self.steps()[task.position.step]
         state = decode(step.statistic.state, task.state, where="test")
         step.statistic.judge(step.params, state)
         answer = step.statistic.local(self.frames[hospital], step.params, state)
-        return message(through_gate(step, task, answer, rules=self.run.rules), task, hospital)
+        told = self.lie(message(through_gate(step, task, answer, rules=self.run.rules), task, hospital))
+        return player.over(task, told) if self.run.masked and isinstance(told, Contribution) else told
 
     def apply(self, event):
         self.run = decode(Run, encode(advance(self.study, self.run, event, now=NOW)), where="test")
+        if (player := self.asked.pop(getattr(event, "hospital", ""), None)) is not None:
+            self.players[event.hospital] = player
         again = advance(self.study, self.run, event, now=NOW)
         assert isinstance(event, Expired) or again == self.run, "a repeat changes nothing"
         self.sent.append(event)
@@ -132,12 +166,12 @@ def test_any_schedule(name, mode, seed):
 
 
 def _never_small(world):
-    """No number shown rests on a few of the people of those who stayed."""
+    """No number shown rests on a few of the people whose numbers are in the sum."""
     step = world.steps()[0]
     for outcome in world.run.outcomes:
         if outcome.result is None:
             continue
-        stayed = [frame for name, frame in world.frames.items() if name not in world.run.dropped]
+        stayed = [world.frames[name] for name in outcome.hospitals]
         state = step.statistic.begin(step.params)
         support = sum(step.statistic.local(frame, step.params, state).support for frame in stayed)
         result = decode(step.statistic.result, outcome.result, where="test")
@@ -174,8 +208,9 @@ def test_without_faults_the_total_is_the_pooled_answer(name):
 
 def test_what_answers_no_open_question_is_refused():
     world = World(QUESTIONS["feasibility"], Mode.TOTAL, Rules(), 1, 3)
-    for hospital in world.frames:
-        world.apply(world.event(hospital))
+    while pending(world.run, "h0").position.exchange is not Exchange.SUPPORT:
+        for hospital in world.frames:
+            world.apply(world.event(hospital))
     good = world.event("h0")
     ahead = replace(good, position=replace(good.position, exchange=Exchange.VALUES))
     for spoiled in (
@@ -204,14 +239,21 @@ def lies(numbers, value, at):
 def test_a_liar_spoils_no_more_than_its_own_result(mode, exchange, value):
     """The run still ends, with a rule named; in `by_hospital` every other hospital's result is there."""
     world = World(QUESTIONS["feasibility"], mode, RULES_OFF, 1, 4)
+
+    def lie(told):
+        if (
+            told.hospital != "h0"
+            or not isinstance(told, Contribution)
+            or told.position.exchange is not exchange
+        ):
+            return told
+        return replace(told, numbers=lies(told.numbers, value, -1))
+
+    world.lie = lie
     while world.run.stage not in FINAL:
         for hospital in world.frames:
-            event = world.event(hospital)
-            if event is None:
-                continue
-            if hospital == "h0" and getattr(event, "numbers", None) and event.position.exchange is exchange:
-                event = replace(event, numbers=lies(event.numbers, value, -1))
-            world.apply(event)
+            if (event := world.event(hospital)) is not None:
+                world.apply(event)
     results = {outcome.name: outcome for outcome in world.run.outcomes}
     if mode is Mode.BY_HOSPITAL:
         assert {name for name, outcome in results.items() if outcome.result is not None} >= {"h1", "h2", "h3"}

@@ -34,12 +34,14 @@ from dure.study.kinds import kind_of
 from dure.study.kinds.base import Cohort
 from dure.study.kinds.distribution import Distribution
 from dure.study.protocol.answer import message, through_gate
+from dure.study.protocol.player import Player, table
 from dure.study.spec import Purpose, Study
 from dure.wire.codec import decode, digest, encode
 from dure.wire.directory import Directory, Member, Role
-from dure.wire.envelope import Envelope, public_text, seal
+from dure.wire.envelope import Envelope, peek, public_text, seal
 from dure.wire.messages import (
     Acceptance,
+    Contribution,
     DatasetDeclaration,
     Decline,
     Enrolment,
@@ -50,6 +52,7 @@ from dure.wire.messages import (
     PollAnswer,
     Provenance,
     Refusal,
+    RunOffer,
 )
 from dure.wire.rules import Mode, Rules
 
@@ -232,6 +235,8 @@ class Hospital:
     epoch: int = 1
     studies: dict[str, Envelope] = field(default_factory=dict)
     manifests: dict[str, Manifest] = field(default_factory=dict)
+    permits: dict[str, tuple[Permit, ...]] = field(default_factory=dict)
+    players: dict[str, Player] = field(default_factory=dict)
     decided: dict[str, Envelope] = field(default_factory=dict)
     sent: dict[tuple[str, str], Envelope] = field(default_factory=dict)
 
@@ -327,11 +332,36 @@ class Hospital:
         if task.position.exchange is Exchange.ACCEPT:
             return Acceptance(run=task.run, manifest=task.manifest, hospital=self.id)
         study = decode(Study, self.studies[manifest.study].payload, where="study")
+        player = self._player(manifest, study)
+        if player.asked_by(task):
+            return player.word(task, secret=secrets.token_bytes(32))
         step = kind_of(study.question).steps(study.question)[task.position.step]
         frame = Frame(person=np.arange(len(self.values)), columns={"value": self.values})
         state = decode(step.statistic.state, task.state, where="state")
         computed = step.statistic.local(frame, step.params, state)
-        return message(through_gate(step, task, computed, rules=manifest.rules), task, self.id)
+        told = message(through_gate(step, task, computed, rules=manifest.rules), task, self.id)
+        return player.over(task, told) if manifest.masked and isinstance(told, Contribution) else told
+
+    def _player(self, manifest: Manifest, study: Study) -> Player:
+        if manifest.run not in self.players:
+            node_keys = {permit.hospital: permit.node_key for permit in self.permits[manifest.run]}
+            self.players[manifest.run] = Player(
+                table(
+                    manifest,
+                    study,
+                    me=self.id,
+                    key=self.node,
+                    node_keys=node_keys,
+                    outside=frozenset(node_keys),
+                )
+            )
+        return self.players[manifest.run]
+
+    def hear(self, offer: RunOffer) -> None:
+        """Keep what a run is made of."""
+        manifest = decode(Manifest, offer.manifest, where="manifest")
+        self.manifests[manifest.run] = manifest
+        self.permits[manifest.run] = tuple(peek(Permit, one, where="permit") for one in offer.permits)
 
     def refuse(self, task: Any, reason: str) -> Envelope:
         said = Refusal(
@@ -353,8 +383,7 @@ class Hospital:
         for offer in found.offers:
             self.studies[offer.study.digest] = offer.study
         for run in found.runs:
-            manifest = decode(Manifest, run.manifest, where="manifest")
-            self.manifests[manifest.run] = manifest
+            self.hear(run)
         if send:
             for offer in found.offers:
                 _ok(http.post("/v1/node/decisions", content=encode(self.decide(offer.study, asker))))

@@ -13,8 +13,7 @@ from dure.hub.settings import Settings
 from dure.hub.store.database import open_store
 from dure.hub.store.migrations import upgrade
 from dure.hub.sweep import sweep
-from dure.wire.codec import decode
-from dure.wire.messages import Manifest, PollAnswer
+from dure.wire.messages import PollAnswer
 
 
 @dataclass
@@ -41,8 +40,7 @@ class Two:
         for offer in found.offers:
             hospital.studies[offer.study.digest] = offer.study
         for run in found.runs:
-            manifest = decode(Manifest, run.manifest, where="manifest")
-            hospital.manifests[manifest.run] = manifest
+            hospital.hear(run)
         return found
 
     def turn(self, name: str) -> None:

@@ -4,11 +4,13 @@ Responsible for: verifying studies, permits, manifests and tasks against the pin
 for: deciding a permit (a person, or the node's auto-sign rule), numbers (`dure.guard.gate`).
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from dure.study.kinds import kind_of
 from dure.study.kinds.base import Step
+from dure.study.protocol.batch import HANDSHAKES, MASKED
 from dure.study.protocol.carry import read
 from dure.study.protocol.run import compose
 from dure.study.spec import Study
@@ -87,12 +89,19 @@ def verify_permit(envelope: Envelope, directory: Directory, *, now: datetime, wh
 
 @dataclass(frozen=True, kw_only=True)
 class Seated:
-    """A node's seat in a run: what it checked once, and holds every task against."""
+    """A node's seat in a run: what it checked once, and holds every task against.
+
+    Attributes:
+        node_keys: of every hospital of the run, by its permit.
+        outside: those outside the asker's affiliation.
+    """
 
     manifest: Manifest
     digest: str
     permit: Permit
     study: Study
+    node_keys: Mapping[str, str]
+    outside: frozenset[str]
 
 
 def outside(directory: Directory, hospitals: tuple[str, ...], asker: Member) -> tuple[str, ...]:
@@ -140,7 +149,9 @@ def judge_run(
                 where=here,
                 mend="Nothing to do here: the hub offered a wrong roster.",
             )
-    expected = compose(study_envelope.digest, study, permits, run=manifest.run, now=manifest.created)
+    expected = compose(
+        study_envelope.digest, study, permits, run=manifest.run, now=manifest.created, masked=manifest.masked
+    )
     if my_permit.digest not in permits or encode(expected) != offer.manifest:
         raise NotPermitted(
             "The manifest is not the one that follows from the permits.",
@@ -160,11 +171,24 @@ def judge_run(
             mend="Ask more hospitals.",
         )
     mine = permits[my_permit.digest]
+    if study.mode is Mode.TOTAL and not manifest.masked and mine.provenance is Provenance.REAL:
+        raise NotPermitted(
+            "The hub would see this hospital's sums: the run has no masks.",
+            where=here,
+            mend="Run it with masks; without them only public or synthetic data are summed.",
+        )
     if not manifest.rules.at_least(floor) and mine.provenance is Provenance.REAL:
         raise NotPermitted(
             "The run's rules are weaker than this hospital's.", where=here, mend="Raise them and sign."
         )
-    return Seated(manifest=manifest, digest=digest(offer.manifest), permit=mine, study=study)
+    return Seated(
+        manifest=manifest,
+        digest=digest(offer.manifest),
+        permit=mine,
+        study=study,
+        node_keys={permit.hospital: permit.node_key for permit in permits.values()},
+        outside=frozenset(unaffiliated),
+    )
 
 
 def judge_task(seated: Seated, task: Task, *, rounds_spent: int, now: datetime) -> Step:
@@ -184,14 +208,20 @@ def judge_task(seated: Seated, task: Task, *, rounds_spent: int, now: datetime) 
         raise NotPermitted("The task is for another run.", where=here, mend="Nothing to do here.")
     if now >= seated.manifest.expires:
         raise NotPermitted("The run's time is over.", where=here, mend="Submit the study again.")
-    lawful = {Mode.TOTAL: (Exchange.SUPPORT, Exchange.VALUES), Mode.BY_HOSPITAL: (Exchange.RELEASE,)}
-    if place.exchange not in lawful[seated.manifest.mode] or not 0 <= place.step < len(steps):
+    lawful: tuple[Exchange, ...] = (Exchange.RELEASE,)
+    if seated.manifest.mode is Mode.TOTAL:
+        lawful = (*MASKED, *HANDSHAKES) if seated.manifest.masked else MASKED
+    if place.exchange not in lawful or not 0 <= place.step < len(steps):
         raise NotPermitted("The study has no such step or exchange.", where=here, mend="Nothing to do here.")
     step = steps[place.step]
     if not 0 <= place.round < step.statistic.rounds(step.params) or rounds_spent >= seated.permit.rounds:
         raise NotPermitted(
             "More rounds than the permit allows.", where=here, mend="Ask for a permit with more rounds."
         )
+    if place.exchange in HANDSHAKES:
+        if task.state is not None or task.open is not None or task.carried:
+            raise NotPermitted("A word on masks asks for numbers.", where=here, mend="Nothing to do here.")
+        return step
     layout = step.statistic.layout(step.params)
     if task.state is None or (place.exchange is Exchange.VALUES) != (task.open is not None):
         raise NotPermitted(

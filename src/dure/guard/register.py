@@ -76,5 +76,30 @@ LAWFUL_STATE = GateRule(
     applies="each node, before it computes",
     shown_by="tests/unit/node/test_hostile_hub.py",
 )
+MASKS = GateRule(
+    id="masks",
+    stops="A hub that would see one hospital's numbers before they are summed: by keys of its own, by telling hospitals"
+    " different things, by asking for both secrets of one hospital, or for a sum of too few.",
+    parameter="",
+    applies="each node in total, before it masks, agrees or tells a piece",
+    shown_by="tests/unit/study/test_party.py",
+)
+SAME_ROSTER = GateRule(
+    id="same-roster",
+    stops="Two sums of one run whose lists of hospitals differ by one or two: their difference is those hospitals' numbers.",
+    parameter="least_hospitals",
+    applies="each node in total, before it agrees to a sum",
+    shown_by="tests/unit/study/test_party.py",
+)
 
-REGISTER = (LEAST_PEOPLE, ROUNDING, LEAST_HOSPITALS, BOUNDS, CONSISTENT, SMALL_DIFFERENCE, LAWFUL_STATE)
+REGISTER = (
+    LEAST_PEOPLE,
+    ROUNDING,
+    LEAST_HOSPITALS,
+    BOUNDS,
+    CONSISTENT,
+    SMALL_DIFFERENCE,
+    LAWFUL_STATE,
+    MASKS,
+    SAME_ROSTER,
+)

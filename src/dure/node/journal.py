@@ -22,7 +22,8 @@ DATASET = "dataset version"
 """The fact under which the declared dataset version is kept."""
 VERSION = 2
 """Of the schema below: a journal of a version that is neither this nor among `STEPS` is not guessed at."""
-STEPS = {1: "ALTER TABLE answer ADD COLUMN carried TEXT NOT NULL DEFAULT ''"}
+PARTY = "CREATE TABLE party (run TEXT PRIMARY KEY, state BLOB NOT NULL) STRICT"
+STEPS = {1: ("ALTER TABLE answer ADD COLUMN carried TEXT NOT NULL DEFAULT ''", PARTY)}
 """What brings a journal of a version to the next one."""
 SCHEMA = f"""
 PRAGMA user_version = {VERSION};
@@ -43,6 +44,7 @@ CREATE TABLE population (id INTEGER PRIMARY KEY, dataset TEXT NOT NULL, question
   people BLOB NOT NULL) STRICT;
 CREATE TABLE letter (id INTEGER PRIMARY KEY, door TEXT NOT NULL, body BLOB NOT NULL, about TEXT NOT NULL,
   written TEXT NOT NULL, sent TEXT, returned TEXT) STRICT;
+{PARTY};
 CREATE INDEX letter_to_send ON letter (id) WHERE sent IS NULL AND returned IS NULL;
 CREATE INDEX answer_permit ON answer (permit);
 """
@@ -141,7 +143,8 @@ class Journal:
                 return version
             with self.writing():
                 if self._row("PRAGMA user_version") == (version,):
-                    self._db.execute(STEPS[version])
+                    for statement in STEPS[version]:
+                        self._db.execute(statement)
                     self._db.execute(f"PRAGMA user_version = {version + 1}")
 
     def close(self) -> None:
@@ -252,6 +255,7 @@ class Journal:
             self._db.execute(
                 "UPDATE seat SET closed = 1 WHERE (run = ? OR study = ?) AND NOT closed", (name, name)
             )
+            self._db.execute("DELETE FROM party WHERE run = ?", (name,))
 
     # seats and answers
 
@@ -306,6 +310,15 @@ class Journal:
                 digest_carried(task),
             ),
         )
+
+    def party(self, run: str) -> bytes | None:
+        """What this hospital remembers of a run's masks, encoded; it goes when the run is over."""
+        row = self._row("SELECT state FROM party WHERE run = ?", run)
+        return None if row is None else bytes(row[0])
+
+    def keep_party(self, run: str, party: bytes) -> None:
+        """Remember it, in the transaction of the answer that it belongs to."""
+        self._db.execute("INSERT OR REPLACE INTO party VALUES (?, ?)", (run, party))
 
     def rounds_spent(self, permit: str, *, besides: Task) -> int:
         """Rounds answered under a permit, over all runs, the round of `besides` not counted."""

@@ -13,6 +13,7 @@ from dure.stats.base import BadState, Done
 from dure.study.kinds import kind_of
 from dure.study.kinds.base import Step
 from dure.study.protocol.answer import follow
+from dure.study.protocol.batch import HANDSHAKES
 from dure.wire.codec import decode, digest, encode
 from dure.wire.messages import Contribution, Exchange, Position, Task
 from dure.wire.rules import Mode
@@ -39,8 +40,11 @@ def judge_turn(seated: Seated, task: Task, given: list[Given], step: Step, relea
     before = {(one.position.step, one.position.round, one.position.exchange): one for one in given}
     if (0, 0, Exchange.ACCEPT) not in before:
         raise NotPermitted("No seat was taken.", where=here, mend="Nothing to do here.")
+    if place.exchange in HANDSHAKES:
+        return
+    no_numbers = (Exchange.ACCEPT, *HANDSHAKES)
     in_step = [
-        one for one in given if one.position.step == place.step and one.position.exchange != Exchange.ACCEPT
+        one for one in given if one.position.step == place.step and one.position.exchange not in no_numbers
     ]
     if any(one.carried != digest_carried(task) for one in in_step):
         raise BadState(

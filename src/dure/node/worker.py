@@ -6,6 +6,7 @@ for an answer and all that follows from it. Not responsible for: the network (`h
 """
 
 import logging
+import secrets
 import time
 from collections.abc import Callable
 from datetime import datetime
@@ -36,8 +37,10 @@ from dure.wire.problems import Problem
 if TYPE_CHECKING:
     from dure.govern.permit import Seated
     from dure.node.answering import Computing
+    from dure.study.protocol.player import Player
 
 ANSWERS = "/v1/node/answers"
+SECRET_BYTES = 32
 NOT_PERMITTED = "not-permitted"
 PATIENCE_SECONDS = 5.0
 """A letter that the hub took and still asks for is sent again after this long, not at once."""
@@ -277,25 +280,63 @@ class Worker:
                 seated, task, rounds_spent=self.journal.rounds_spent(permit, besides=task), now=self.clock()
             )
             judge_turn(seated, task, self.journal.given(task.run), step, self._releases(task.run))
+            player = self._player(seated)
+            if player is not None and player.asked_by(task):
+                return self._shake_hands(player, task, permit)
+            result = self.computing().answer(seated, task, step, now=self.clock())
+            if result is None:
+                return False
+            message = result.message
+            if player is not None and isinstance(message, Contribution):
+                message = player.over(task, message)
         except Problem as problem:
             rule = LAWFUL_STATE.id if isinstance(problem, (BadState, Malformed)) else NOT_PERMITTED
+            rule = getattr(problem, "rule", None) or rule
             log.warning("run %s: task refused: %s", task.run, problem.what)
             self._refuse(task, permit, rule, problem.what)
             return True
-        result = self.computing().answer(seated, task, step, now=self.clock())
-        if result is None:
-            return False
-        kind = "refusal" if isinstance(result.message, Refusal) else "contribution"
-        numbers = 0 if isinstance(result.message, Refusal) else len(result.message.numbers)
-        rule = result.message.rule if isinstance(result.message, Refusal) else ""
-        sealed = seal(result.message, kind, self.node_key)
+        kind = "refusal" if isinstance(message, Refusal) else "contribution"
+        numbers = 0 if isinstance(message, Refusal) else len(message.numbers)
+        rule = message.rule if isinstance(message, Refusal) else ""
+        sealed = seal(message, kind, self.node_key)
         with self.journal.writing():
             letter = self._write(sealed, f"{kind} to run {task.run}, {_place(task)}")
             self.journal.give(task, permit, numbers=numbers, rule=rule, letter=letter, now=self.clock())
             result.keep(self.journal, self.clock())
+            if player is not None:
+                self.journal.keep_party(task.run, encode(player.party))
         log.info(
             "run %s, %s: %s", task.run, _place(task), f"withheld by {rule}" if rule else f"{numbers} bytes"
         )
+        return True
+
+    def _player(self, seated: "Seated") -> "Player | None":
+        """This hospital's part in the run's masked sums, as the journal remembers it; None where there are no masks."""
+        if not seated.manifest.masked:
+            return None
+        from dure.study.protocol.party import Party
+        from dure.study.protocol.player import Player, table
+
+        remembered = self.journal.party(seated.manifest.run)
+        at_table = table(
+            seated.manifest,
+            seated.study,
+            me=self.config.hospital,
+            key=self.node_key,
+            node_keys=seated.node_keys,
+            outside=seated.outside,
+        )
+        return Player(at_table, None if remembered is None else decode(Party, remembered, where="journal"))
+
+    def _shake_hands(self, player: "Player", task: Task, permit: str) -> bool:
+        """A word on masks. What it decides is kept in the same transaction, before the word can leave."""
+        said = player.word(task, secret=secrets.token_bytes(SECRET_BYTES))
+        sealed = seal(said, "handshake", self.node_key)
+        with self.journal.writing():
+            letter = self._write(sealed, f"handshake in run {task.run}, {_place(task)}")
+            self.journal.give(task, permit, numbers=0, rule="", letter=letter, now=self.clock())
+            self.journal.keep_party(task.run, encode(player.party))
+        log.info("run %s, %s: said", task.run, _place(task))
         return True
 
     def _releases(self, run: str) -> Callable[[int], tuple[Contribution, ...]]:

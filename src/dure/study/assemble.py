@@ -20,6 +20,7 @@ RULES_OFF = "The rules of disclosure are off: every dataset is declared public o
 WITHHELD = "No number could be released: {reason}"
 WITHHELD_IN_PART = "A part of the answer could not be released: {reason}"
 ROUNDED = "Each hospital rounded its numbers before they left; rates are computed from rounded numbers."
+ALREADY_COUNTED = "It left after its numbers were in a sum; that sum has them."
 COUNTED_TWICE = "People are counted per hospital: one person in two hospitals counts twice."
 
 
@@ -116,12 +117,16 @@ def _participation(
         withheld = next(
             (o.withheld for o in run.outcomes if o.name == hospital and o.withheld is not None), why
         )
+        counted = any(hospital in outcome.hospitals for outcome in run.outcomes)
         part = Part.ANSWERED if withheld is None else Part.REFUSED if withheld.rule else Part.DROPPED
+        reason = "" if withheld is None else withheld.reason
+        if why is not None and counted:
+            part, reason = Part.ANSWERED, f"{reason} {ALREADY_COUNTED}"
         parts.append(
             Participation(
                 hospital=hospital,
                 part=part,
-                reason="" if withheld is None else withheld.reason,
+                reason=reason,
                 permit=digest,
                 dataset_version=permit.dataset_version,
             )

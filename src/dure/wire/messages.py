@@ -4,6 +4,7 @@ Responsible for: the fields and their meaning. Not responsible for: signatures (
 (`dure.study.protocol`, `dure.govern.permit`).
 """
 
+from dataclasses import field
 from datetime import date
 from enum import StrEnum
 
@@ -24,11 +25,21 @@ class Provenance(StrEnum):
 
 
 class Exchange(StrEnum):
-    """One message from every hospital of the roster. `total` rounds are SUPPORT then VALUES, `by_hospital` RELEASE."""
+    """One message from every hospital of the roster, in the order of a round.
+
+    `total` rounds are SUPPORT then VALUES, `by_hospital` RELEASE. Where sums are masked, KEYS and SHARES come before the
+    first of some rounds, and what SUPPORT and VALUES gathered is opened by AGREE (who is in it) and OPEN (their pieces).
+    """
 
     ACCEPT = "accept"
+    KEYS = "keys"
+    SHARES = "shares"
     SUPPORT = "support"
+    SUPPORT_AGREE = "support-agree"
+    SUPPORT_OPEN = "support-open"
     VALUES = "values"
+    VALUES_AGREE = "values-agree"
+    VALUES_OPEN = "values-open"
     RELEASE = "release"
 
 
@@ -115,11 +126,14 @@ class Manifest:
     Attributes:
         rules: the strictest of the permits, part by part.
         layouts: the digest of every step's layout.
+        masked: whether totals are summed under masks. Without them the hub sees each hospital's sums: for public or
+            synthetic data only.
     """
 
     run: str
     study: str
     mode: Mode
+    masked: bool
     roster: tuple[Seat, ...]
     rules: Rules
     layouts: tuple[str, ...]
@@ -145,6 +159,9 @@ class Task:
         state: the statistic's state, encoded; a question in itself, judged by the node.
         carried: encoded results of the earlier steps that this step needs, in the order in which it names them; judged too.
         open: VALUES only: a bitmap (`pack`) of the layout's cells that the network's thresholds let through.
+        members: where sums are masked, the hospitals of this exchange: who deals, who masks with whom, whose sum it is.
+        told: at SHARES, the digest of each member's announcement, by which all know that they were told the same.
+        sealed: what other hospitals said to this one, by their ids, in their own envelopes.
     """
 
     run: str
@@ -153,6 +170,9 @@ class Task:
     state: bytes | None = None
     carried: tuple[bytes, ...] = ()
     open: bytes | None = None
+    members: tuple[str, ...] = ()
+    told: tuple[str, ...] = ()
+    sealed: dict[str, Envelope] = field(default_factory=dict)
 
 
 @message
@@ -199,6 +219,64 @@ class Contribution:
     layout: str
     numbers: bytes
     shown: bytes | None = None
+
+
+@message
+class MaskKeys:
+    """What a hospital announces for the masks of some exchanges. Sealed with the node key, for the other hospitals.
+
+    Attributes:
+        seal_key: the X25519 key to which pieces for this hospital are sealed.
+        keys, commitments: of every exchange of the batch in order: public mask key, commitment to the self-mask seed.
+    """
+
+    run: str
+    manifest: str
+    hospital: str
+    position: Position
+    seal_key: bytes
+    keys: tuple[bytes, ...]
+    commitments: tuple[bytes, ...]
+
+
+@message
+class MaskPieces:
+    """The pieces that one hospital deals to another, which alone can read them. Sealed with the dealer's node key."""
+
+    run: str
+    transcript: str
+    dealer: str
+    holder: str
+    pieces: bytes
+
+
+@message
+class Agreement:
+    """A hospital's word on whose numbers are in a masked sum. Sealed with the node key, for the other hospitals."""
+
+    run: str
+    transcript: str
+    position: Position
+    members: tuple[str, ...]
+    hospital: str
+
+
+@message
+class Handshake:
+    """A hospital's part in masking, at KEYS, SHARES, AGREE or OPEN. Signed with the node key.
+
+    Attributes:
+        sealed: what it says to others: its `MaskKeys` or `Agreement` under "", its `MaskPieces` under each holder's id.
+        pieces: OPEN only: one piece by hospital, of the self-mask seed of those in the sum and of the mask key of those not.
+    """
+
+    run: str
+    manifest: str
+    hospital: str
+    position: Position
+    task: str
+    sealed: dict[str, Envelope] = field(default_factory=dict)
+    pieces: dict[str, bytes] = field(default_factory=dict)
 
 
 @message

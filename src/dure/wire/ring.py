@@ -36,10 +36,11 @@ def to_ring(values: NDArray[np.float64] | NDArray[np.int64], scale: int) -> Lane
     magnitude = np.abs(scaled)
     high = np.floor(magnitude / TWO_64)
     lanes = np.stack([(magnitude - high * TWO_64).astype(np.uint64), high.astype(np.uint64)], axis=1)
-    return np.where((scaled < 0)[:, None], _negated(lanes), lanes)
+    return np.where((scaled < 0)[:, None], negated(lanes), lanes)
 
 
-def _negated(lanes: Lanes) -> Lanes:
+def negated(lanes: Lanes) -> Lanes:
+    """Element-wise negative modulo 2^128. Shapes (n, 2)."""
     one = np.zeros_like(lanes)
     one[:, 0] = 1
     return add(~lanes, one)
@@ -55,7 +56,7 @@ def add(left: Lanes, right: Lanes) -> Lanes:
 def from_ring(lanes: Lanes, scale: int) -> NDArray[np.float64]:
     """Signed numbers from the ring, rounded once to double, half to even. Shape (n,)."""
     negative = lanes[:, 1].view(np.int64) < 0
-    magnitude = np.where(negative[:, None], _negated(lanes), lanes)
+    magnitude = np.where(negative[:, None], negated(lanes), lanes)
     low, high = magnitude[:, 0], magnitude[:, 1]
     # The top 64 bits, the lowest of which also says whether any bit below it is set: one rounding, and the right one.
     shift = np.frexp(high.astype(np.float64))[1].astype(np.uint64)

@@ -25,6 +25,7 @@ from dure.study.kinds import KINDS
 from dure.study.kinds.base import Cohort
 from dure.study.kinds.distribution import Distribution, DistributionKind
 from dure.study.protocol import advance, open_run, pending
+from dure.study.protocol.player import Player, table
 from dure.study.protocol.run import FINAL, compose
 from dure.study.spec import Purpose, Study
 from dure.wire.codec import decode, encode
@@ -35,6 +36,7 @@ from dure.wire.messages import (
     Contribution,
     Decline,
     Exchange,
+    Handshake,
     Permit,
     Poll,
     PollAnswer,
@@ -147,6 +149,20 @@ class Hub:
             patience_seconds=HOUR,
             deadline=self.network.clock() + timedelta(hours=1),
         )
+        node_keys = {permit.hospital: permit.node_key for permit in chosen.values()}
+        self.players = {
+            name: Player(
+                table(
+                    self.manifest,
+                    self.question,
+                    me=name,
+                    key=node,
+                    node_keys=node_keys,
+                    outside=frozenset(node_keys),
+                )
+            )
+            for name, (_, node) in self.network.others.items()
+        }
         self._play()
 
     def handle(self, request: httpx.Request) -> httpx.Response:
@@ -205,7 +221,12 @@ class Hub:
         )
 
     def _answer(self, envelope: Envelope) -> None:
-        kinds = {"acceptance": Acceptance, "contribution": Contribution, "refusal": Refusal}
+        kinds = {
+            "acceptance": Acceptance,
+            "contribution": Contribution,
+            "handshake": Handshake,
+            "refusal": Refusal,
+        }
         name = envelope.payloadType.removeprefix("application/vnd.dure.").removesuffix("+json")
         event = open_sealed(kinds[name], envelope, name, self.network.node_public, where="answer")
         self.answers.append((event, envelope))
@@ -231,11 +252,15 @@ class Hub:
         from dure.study.kinds import kind_of
         from dure.study.protocol.answer import message, through_gate
 
+        player = self.players[name]
+        if player.asked_by(task):
+            return player.word(task, secret=np.random.default_rng().bytes(32))
         step = kind_of(self.question.question).steps(self.question.question)[task.position.step]
         frame = Frame(person=np.arange(0), columns={"value": np.arange(0)})
         state = decode(step.statistic.state, task.state, where="state")
         answer = step.statistic.local(frame, step.params, state)
-        return message(through_gate(step, task, answer, rules=self.run.rules), task, name)
+        told = message(through_gate(step, task, answer, rules=self.run.rules), task, name)
+        return player.over(task, told) if self.run.masked else told
 
 
 class Network:
@@ -360,6 +385,14 @@ class Network:
     def turns(self) -> None:
         while self.turn():
             pass
+
+    def until(self, exchange: Exchange) -> Task:
+        """Turns, until the hub asks for an exchange: its task, unanswered."""
+        while True:
+            for task in self.hub.poll_answer().tasks:
+                if task.position.exchange is exchange:
+                    return task
+            assert self.turn(), f"the hub never asks for {exchange}"
 
     def sign(self, **changes):
         options = {"rules": None, "consent_by_hospital": True, "who": "board", "now": self.clock(), **changes}

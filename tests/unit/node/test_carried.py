@@ -94,6 +94,7 @@ def decode_refusal(envelope):
 
 def test_a_first_step_takes_nothing_carried(network, chained):
     begun(network)
+    network.until(Exchange.SUPPORT)
     network.hub.lie = lambda answer: replace(
         answer, tasks=tuple(replace(task, carried=(result(16, 32),)) for task in answer.tasks)
     )
@@ -106,9 +107,7 @@ def test_a_first_step_takes_nothing_carried(network, chained):
 def test_results_that_change_within_a_step_are_refused(network, chained):
     begun(network)
     to_second_step(network)
-    network.turn()
-    (task,) = network.hub.poll_answer().tasks
-    assert task.position.exchange is Exchange.VALUES
+    task = network.until(Exchange.VALUES)
     network.hub.lie = lambda answer: replace(answer, tasks=(replace(task, carried=(result(24, 25),)),))
     count = len(network.sent(Contribution))
     network.turn()

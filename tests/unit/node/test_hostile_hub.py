@@ -152,8 +152,7 @@ def test_a_task_that_the_permit_does_not_cover_is_refused(network, lie):
     change, rule = TASK_LIES[lie]
     network.permitted()
     network.hub.compose()
-    network.turn()
-    assert network.journal.seat("run-1") is not None
+    network.until(Exchange.SUPPORT)
     network.hub.lie = lambda answer: replace(
         answer, tasks=tuple(change(network, task) for task in answer.tasks)
     )
@@ -170,11 +169,7 @@ def values_task(network):
     """Bring the run to its first VALUES task, unanswered."""
     network.permitted()
     network.hub.compose()
-    network.turn()
-    network.turn()
-    (task,) = network.hub.poll_answer().tasks
-    assert task.position.exchange is Exchange.VALUES
-    return task
+    return network.until(Exchange.VALUES)
 
 
 def test_values_from_another_state_than_their_support_are_refused(network):
@@ -191,7 +186,7 @@ def test_an_open_mask_widened_after_the_answer_gets_nothing_new(network):
     network.hub.lie = lambda answer: replace(answer, tasks=(narrow,))
     network.turn()
     count = len(network.hub.answers)
-    assert count == 3
+    assert network.hub.answers[-1][0].position.exchange is Exchange.VALUES
     jobs = len(network.workshop.jobs)
     wide = replace(task, open=pack(np.ones(12, dtype=np.bool_)))
     network.hub.lie = lambda answer: replace(answer, tasks=(wide,))
@@ -210,8 +205,7 @@ def test_an_open_mask_of_another_length_is_refused(network):
 def test_an_answered_position_asked_with_another_state_gets_nothing_new(network):
     network.permitted()
     network.hub.compose()
-    network.turn()
-    (task,) = network.hub.poll_answer().tasks
+    task = network.until(Exchange.SUPPORT)
     network.turn()
     count = len(network.hub.answers)
     network.hub.lie = lambda answer: replace(answer, tasks=(another_state(network, task),))

@@ -5,10 +5,11 @@ import pytest
 
 from dure.node.config import AutoSign
 from dure.node.problems import HubUnreachable, NoSuchRequest
+from dure.study.protocol.batch import HANDSHAKES
 from dure.study.protocol.run import Stage
 from dure.study.spec import Purpose
 from dure.wire.codec import encode
-from dure.wire.messages import Acceptance, Contribution, Exchange, Refusal
+from dure.wire.messages import Acceptance, Contribution, Exchange, Handshake, Refusal
 from dure.wire.rules import Mode
 
 
@@ -17,9 +18,10 @@ def test_a_permitted_study_is_answered_to_its_end(network):
     network.hub.compose()
     network.turns()
     assert network.hub.run.stage is Stage.DONE
-    contributions = network.sent(Contribution)
+    contributions, words = network.sent(Contribution), network.sent(Handshake)
     assert {one.position.exchange for one in contributions} == {Exchange.SUPPORT, Exchange.VALUES}
-    assert len(contributions) == len(network.hub.answers) - 1
+    assert {one.position.exchange for one in words} == set(HANDSHAKES)
+    assert len(contributions) + len(words) == len(network.hub.answers) - 1
     assert network.sent(Refusal) == []
 
 
@@ -98,7 +100,7 @@ def test_every_crash_between_two_steps_loses_and_repeats_nothing(network):
 def test_an_answer_whose_receipt_was_lost_goes_again_as_the_same_bytes(network):
     network.permitted()
     network.hub.compose()
-    network.turn()
+    network.until(Exchange.SUPPORT)
     network.hub.fail_after_taking = True
     with pytest.raises(HubUnreachable):
         network.turn()
@@ -114,13 +116,17 @@ def test_an_answer_whose_receipt_was_lost_goes_again_as_the_same_bytes(network):
 def test_an_answer_the_hub_forgot_is_sent_again_and_not_computed_again(network):
     network.permitted()
     network.hub.compose()
-    network.turn()
+    network.until(Exchange.SUPPORT)
     before = network.hub.run
+    others = {name: player.party for name, player in network.hub.players.items()}
     network.turn()
     jobs, (_, first) = len(network.workshop.jobs), network.hub.answers[-1]
     network.hub.run = before
+    for name, party in others.items():
+        network.hub.players[name].party = party
+    count = len(network.hub.answers)
     network.turn()
-    assert len(network.hub.answers) == 3
+    assert len(network.hub.answers) == count + 1
     assert encode(network.hub.answers[-1][1]) == encode(first)
     assert len(network.workshop.jobs) == jobs
     network.turns()
@@ -132,14 +138,18 @@ def test_a_repeat_of_a_question_gets_the_stored_numbers(network):
     network.hub.compose()
     network.turns()
     first = [one.numbers for one in network.sent(Contribution)]
+    results = [outcome.result for outcome in network.hub.run.outcomes]
     jobs = len(network.workshop.jobs)
     network.hub.permits, network.hub.run = {}, None
     network.permitted(network.study(nonce="2", title="The same again"))
     network.hub.compose()
     network.turns()
     assert network.hub.run.stage is Stage.DONE
-    assert [one.numbers for one in network.sent(Contribution)][len(first) :] == first
+    assert [outcome.result for outcome in network.hub.run.outcomes] == results
     assert len(network.workshop.jobs) == jobs
+    again = [one.numbers for one in network.sent(Contribution)][len(first) :]
+    assert len(again) == len(first)
+    assert not set(again) & set(first), "the same numbers leave under other masks"
 
 
 def test_populations_shown_by_hospital_are_kept_and_a_small_difference_is_refused(network):
@@ -187,7 +197,7 @@ def test_what_has_left_is_told_from_the_journal(network):
     network.hub.compose()
     network.turns()
     departures = network.journal.departures()
-    assert len(departures) == len(network.sent(Contribution)) + len(network.sent(Acceptance))
+    assert len(departures) == sum(len(network.sent(kind)) for kind in (Contribution, Handshake, Acceptance))
     assert all(row[-1] for row in departures)
     assert sum(int(row[6]) for row in departures) == sum(
         len(one.numbers) for one in network.sent(Contribution)

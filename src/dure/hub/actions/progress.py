@@ -83,9 +83,13 @@ def _asked(before: Run, after: Run) -> Iterator[Told]:
         return
     for name in after.roster:
         task = pending(after, name)
-        if task is None or task.position.exchange is Exchange.VALUES:
+        if task is None:
             continue
-        if task != pending(before, name):
+        asked = pending(before, name)
+        if asked is None or (asked.position.step, asked.position.round) != (
+            task.position.step,
+            task.position.round,
+        ):
             yield What.ANSWERING, name, f"step {task.position.step + 1}, round {task.position.round + 1}"
 
 

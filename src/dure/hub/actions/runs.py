@@ -8,7 +8,7 @@ import logging
 import secrets
 from dataclasses import replace
 from datetime import datetime
-from typing import Any
+from typing import Any, get_args
 
 from sqlalchemy import Row, insert, select, update
 
@@ -30,15 +30,15 @@ from dure.wire.answers import StudyState, What
 from dure.wire.codec import Malformed, decode, digest, encode
 from dure.wire.directory import Member
 from dure.wire.envelope import MEDIA_TYPE, Envelope, open_sealed, peek
-from dure.wire.messages import Acceptance, Contribution, Permit, Refusal
+from dure.wire.messages import Acceptance, Contribution, Handshake, Permit, Refusal
 from dure.wire.problems import Problem
 
 log = logging.getLogger("dure.hub")
 WHERE = "body of POST /v1/node/answers"
-KINDS: dict[str, type[Acceptance] | type[Contribution] | type[Refusal]] = {
-    MEDIA_TYPE.format(kind.__name__.lower()): kind for kind in (Acceptance, Contribution, Refusal)
+NodeAnswer = Acceptance | Contribution | Handshake | Refusal
+KINDS: dict[str, type[NodeAnswer]] = {
+    MEDIA_TYPE.format(kind.__name__.lower()): kind for kind in get_args(NodeAnswer)
 }
-NodeAnswer = Acceptance | Contribution | Refusal
 SALT_BYTES = 32
 BROKEN = Withholding(rule=CONSISTENT.id, reason="The hospitals' numbers could not be put together.")
 
@@ -54,7 +54,7 @@ def verify_answer(work: Work, envelope: Envelope, *, now: datetime) -> NodeAnswe
         raise Malformed(
             f"{envelope.payloadType[:100]!r} is no answer.",
             where=f"{WHERE}, payloadType",
-            mend="Send a sealed acceptance, contribution or refusal.",
+            mend="Send a sealed acceptance, contribution, handshake or refusal.",
         )
     member = directories.current(work, now=now).member(
         peek(kind, envelope, where=WHERE).hospital, where=WHERE
@@ -178,7 +178,7 @@ def _record(work: Work, row: Row[Any], event: Event, after: Run, *, message: str
     )
 
 
-def _place(event: Contribution | Refusal) -> dict[str, str]:
+def _place(event: Contribution | Handshake | Refusal) -> dict[str, str]:
     place = event.position
     return {"step": str(place.step), "round": str(place.round), "exchange": place.exchange.value}
 

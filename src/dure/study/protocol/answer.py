@@ -34,8 +34,8 @@ def through_gate(
             return release_values(layout, answer, opened)
         case Exchange.RELEASE:
             return release_hospital(layout, answer, rules, past)
-        case Exchange.ACCEPT:
-            raise ValueError("ACCEPT asks for no numbers")
+        case _:
+            raise ValueError(f"{task.position.exchange} asks for no numbers")
 
 
 def follow(step: Step, state: Any, given: Contribution) -> Any:

@@ -3,13 +3,25 @@
 Not responsible for: what an event leads to (`transitions`), who may send one (`dure.govern.permit`).
 """
 
+from dataclasses import field
 from datetime import datetime
 from enum import StrEnum
 
 from dure.study.kinds import kind_of
 from dure.study.spec import Study
 from dure.wire.codec import Moment, digest, encode, message
-from dure.wire.messages import Acceptance, Contribution, Exchange, Manifest, Permit, Refusal, Seat
+from dure.wire.envelope import Envelope
+from dure.wire.messages import (
+    Acceptance,
+    Contribution,
+    Exchange,
+    Handshake,
+    Manifest,
+    Permit,
+    Position,
+    Refusal,
+    Seat,
+)
 from dure.wire.rules import Mode, Rules, strictest
 
 
@@ -45,6 +57,10 @@ class Strand:
         carried: encoded results of the earlier steps that this one needs.
         support, received: ring bytes by hospital, of the SUPPORT exchange and of the one that is under way.
         open: bitmap of the cells whose values are asked for or, in `by_hospital`, were shown.
+        members: where sums are masked, the hospitals of the exchange: those who mask with each other, then those in the sum.
+        asked: those who masked with each other, once the members are those in the sum.
+        total: the masked numbers, added up.
+        agreements: who signed the list of members, in their own envelopes.
         result: the statistic's result, encoded, once it is there; or why it never will be.
     """
 
@@ -57,6 +73,10 @@ class Strand:
     received: dict[str, bytes]
     carried: tuple[bytes, ...] = ()
     open: bytes | None = None
+    members: tuple[str, ...] = ()
+    asked: tuple[str, ...] = ()
+    total: bytes = b""
+    agreements: dict[str, Envelope] = field(default_factory=dict)
     result: bytes | None = None
     withheld: Withholding | None = None
 
@@ -67,12 +87,35 @@ class Strand:
 
 @message
 class Outcome:
-    """What a finished strand left: its step, its name, and a result or why there is none."""
+    """What a finished strand left: its step, its name, and a result or why there is none.
+
+    Attributes:
+        hospitals: whose numbers are in the result.
+    """
 
     step: str
     name: str
     result: bytes | None
     withheld: Withholding | None
+    hospitals: tuple[str, ...] = ()
+
+
+@message
+class Setup:
+    """The masks that a run's hospitals have at hand, as the hub knows them: none of it is secret from it.
+
+    Attributes:
+        positions: the exchanges that they serve.
+        members: who announced; `near`: who holds whose pieces.
+        announced: every member's keys; `pieces`: what was dealt, by holder, then dealer. Both in their own envelopes.
+    """
+
+    positions: tuple[Position, ...]
+    members: tuple[str, ...]
+    transcript: bytes
+    near: dict[str, tuple[str, ...]]
+    announced: dict[str, Envelope]
+    pieces: dict[str, dict[str, Envelope]]
 
 
 @message
@@ -85,6 +128,8 @@ class Run:
         dropped: who is out, and why.
         deadline: when those who haven't answered the current exchange are out.
         patience_seconds: how long an exchange may take.
+        masked: whether totals are summed under masks; then `setup` has those at hand, and `opened` says whose numbers are
+            in the last sum that was opened.
     """
 
     id: str
@@ -101,6 +146,9 @@ class Run:
     outcomes: tuple[Outcome, ...]
     deadline: Moment
     patience_seconds: int
+    masked: bool
+    setup: Setup | None = None
+    opened: tuple[str, ...] = ()
 
 
 @message
@@ -108,16 +156,23 @@ class Expired:
     """The deadline has passed: whoever hasn't answered is out."""
 
 
-Event = Acceptance | Contribution | Refusal | Expired
+Event = Acceptance | Contribution | Handshake | Refusal | Expired
 
 
 def compose(
-    study_digest: str, study: Study, permits: dict[str, Permit], *, run: str, now: datetime
+    study_digest: str,
+    study: Study,
+    permits: dict[str, Permit],
+    *,
+    run: str,
+    now: datetime,
+    masked: bool = True,
 ) -> Manifest:
     """The manifest of a run over the hospitals that signed.
 
     Args:
         permits: by the digest of their payload.
+        masked: whether totals are summed under masks; numbers by hospital are the hospital's own and have none.
     """
     steps = kind_of(study.question).steps(study.question)
     seats = sorted(
@@ -131,6 +186,7 @@ def compose(
         run=run,
         study=study_digest,
         mode=study.mode,
+        masked=masked and study.mode is Mode.TOTAL,
         roster=tuple(seats),
         rules=strictest(tuple(permit.rules for permit in permits.values())),
         layouts=tuple(step.statistic.layout(step.params).digest for step in steps),
@@ -157,5 +213,6 @@ def open_run(
         strands=(),
         outcomes=(),
         deadline=deadline,
+        masked=manifest.masked,
         patience_seconds=patience_seconds,
     )

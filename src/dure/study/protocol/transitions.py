@@ -14,10 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dure.guard.gate import Withheld, judge_total, judge_values
-from dure.guard.register import BOUNDS, CONSISTENT, LAWFUL_STATE, LEAST_HOSPITALS
+from dure.guard.register import BOUNDS, CONSISTENT, LAWFUL_STATE, LEAST_HOSPITALS, MASKS
 from dure.stats.base import BadState, Done, Released
 from dure.study.kinds import kind_of
 from dure.study.kinds.base import NETWORK, Step
+from dure.study.protocol import handshake
+from dure.study.protocol.batch import AGREES, HANDSHAKES, MASKED
 from dure.study.protocol.carry import collect, read
 from dure.study.protocol.run import (
     FINAL,
@@ -32,7 +34,17 @@ from dure.study.protocol.run import (
 from dure.study.spec import Study
 from dure.wire import ring
 from dure.wire.codec import decode, digest, encode
-from dure.wire.messages import Acceptance, Contribution, Exchange, Position, Refusal, Task, pack, unpack
+from dure.wire.messages import (
+    Acceptance,
+    Contribution,
+    Exchange,
+    Handshake,
+    Position,
+    Refusal,
+    Task,
+    pack,
+    unpack,
+)
 from dure.wire.problems import Problem
 from dure.wire.rules import Mode
 from dure.wire.sums import Layout, Sums, Support
@@ -83,17 +95,26 @@ def pending(run: Run, hospital: str) -> Task | None:
     strand = _strand_of(run, hospital)
     if strand is None or strand.over or hospital in strand.received:
         return None
-    return _task(run, strand)
+    return _task(run, strand, hospital)
 
 
-def _task(run: Run, strand: Strand) -> Task:
+def _task(run: Run, strand: Strand, hospital: str) -> Task:
+    position = Position(step=run.step, round=strand.round, exchange=strand.exchange)
+    if strand.exchange in HANDSHAKES:
+        members, told, sealed = handshake.told(run, strand, hospital)
+        return Task(
+            run=run.id, manifest=run.manifest, position=position, members=members, told=told, sealed=sealed
+        )
+    members, _, sealed = handshake.told(run, strand, hospital) if run.masked else ((), (), {})
     return Task(
         run=run.id,
         manifest=run.manifest,
-        position=Position(step=run.step, round=strand.round, exchange=strand.exchange),
+        position=position,
         state=strand.state,
         carried=strand.carried,
         open=strand.open if strand.exchange is Exchange.VALUES else None,
+        members=members,
+        sealed=sealed,
     )
 
 
@@ -107,7 +128,7 @@ def _accept(study: Study, run: Run, hospital: str, now: datetime) -> Run:
     return _settle(study, replace(run, accepted=(*run.accepted, hospital)), now)
 
 
-def _answer(study: Study, run: Run, event: Contribution | Refusal, now: datetime) -> Run:
+def _answer(study: Study, run: Run, event: Contribution | Handshake | Refusal, now: datetime) -> Run:
     here = f"run {run.id}, {event.hospital}"
     strand = _strand_of(run, event.hospital)
     if strand is None:
@@ -124,18 +145,32 @@ def _answer(study: Study, run: Run, event: Contribution | Refusal, now: datetime
         return _settle(
             study, _drop(run, event.hospital, Withholding(rule=event.rule, reason=event.reason)), now
         )
-    layout = _layout(_steps(study)[run.step])
-    if event.task != digest(encode(_task(run, strand))) or event.layout != layout.digest:
-        raise OutOfTurn("It answers another state or layout.", where=here, mend="Poll for the current tasks.")
-    fault = _fault(layout, event)
+    if event.task != digest(encode(_task(run, strand, event.hospital))):
+        raise OutOfTurn("It answers another state.", where=here, mend="Poll for the current tasks.")
+    if isinstance(event, Handshake):
+        fault = handshake.fault(event)
+        heard = replace(strand, received={**strand.received, event.hospital: encode(event)})
+    else:
+        layout = _layout(_steps(study)[run.step])
+        if event.layout != layout.digest:
+            raise OutOfTurn("It answers another layout.", where=here, mend="Poll for the current tasks.")
+        fault = _fault(layout, event)
+        heard = strand if fault is not None else _heard(run, strand, event)
     if fault is not None:
         return _settle(study, _drop(run, event.hospital, fault), now)
-    strand = replace(
+    return _settle(study, _with(run, heard), now)
+
+
+def _heard(run: Run, strand: Strand, event: Contribution) -> Strand:
+    """A strand with one more hospital's numbers; masked ones are added at once and not kept apart."""
+    if run.masked:
+        strand = handshake.added(strand, event.numbers)
+        return replace(strand, received={**strand.received, event.hospital: b""})
+    return replace(
         strand,
         received={**strand.received, event.hospital: event.numbers},
         open=event.shown if event.position.exchange is Exchange.RELEASE else strand.open,
     )
-    return _settle(study, _with(run, strand), now)
 
 
 _ORDER = {exchange: index for index, exchange in enumerate(Exchange)}
@@ -211,15 +246,61 @@ def _move(study: Study, run: Run) -> Run:
         return run
     step = _steps(study)[run.step]
     for strand in run.strands:
-        if strand.over or set(strand.received) != set(strand.hospitals):
+        if strand.over:
             continue
         too_few = _too_few(run, list(strand.hospitals))
         if too_few is not None:
             return _with(run, replace(strand, withheld=too_few))
+        if set(strand.received) != set(strand.hospitals):
+            continue
+        if run.masked:
+            return _move_masked(study, run, step, strand)
         return _with(run, _MOVES[strand.exchange](run, step, strand))
     if any(not strand.over for strand in run.strands):
         return run
     return _next_step(study, run, step)
+
+
+def _move_masked(study: Study, run: Run, step: Step, strand: Strand) -> Run:
+    """What a gathered exchange of a masked sum leads to."""
+    if strand.exchange is Exchange.KEYS:
+        return _with(*handshake.keys_gathered(run, _steps(study), strand))
+    if strand.exchange is Exchange.SHARES:
+        return _with(*handshake.pieces_gathered(run, strand))
+    if strand.exchange in MASKED:
+        return _with(run, handshake.numbers_gathered(run, strand))
+    if strand.exchange in AGREES.values():
+        return _with(run, handshake.agreements_gathered(strand))
+    lanes = handshake.opened(run, strand)
+    if isinstance(lanes, Withholding):
+        return _with(run, replace(strand, withheld=lanes))
+    run = replace(run, opened=strand.members)
+    if strand.exchange is Exchange.SUPPORT_OPEN:
+        return _with(run, _support_opened(run, step, strand, lanes))
+    moved = _values_opened(step, strand, lanes)
+    if not moved.over and moved.round > strand.round:
+        moved = replace(moved, exchange=handshake.first_exchange(run, moved.round), members=strand.members)
+    return _with(run, moved)
+
+
+def _support_opened(run: Run, step: Step, strand: Strand, lanes: ring.Lanes) -> Strand:
+    judged = _judge(run, _layout(step), strand, {NETWORK: ring.to_bytes(lanes)})
+    if isinstance(judged, Withholding):
+        return replace(strand, withheld=judged)
+    return replace(
+        strand,
+        exchange=Exchange.VALUES,
+        support={NETWORK: ring.to_bytes(lanes)},
+        received={},
+        total=b"",
+        open=judged,
+    )
+
+
+def _values_opened(step: Step, strand: Strand, lanes: ring.Lanes) -> Strand:
+    cells = len(_layout(step).cells)
+    is_open = unpack(strand.open or b"", cells, where="open")
+    return _step(step, strand, is_open, lanes, _add_counts(strand.support, cells), round_to=1)
 
 
 def _too_few(run: Run, hospitals: list[str]) -> Withholding | None:
@@ -230,6 +311,10 @@ def _too_few(run: Run, hospitals: list[str]) -> Withholding | None:
         return Withholding(
             rule=LEAST_HOSPITALS.id,
             reason=f"A total needs {run.rules.least_hospitals} hospitals outside the asker's affiliation.",
+        )
+    if run.masked and not handshake.can_open(run, hospitals):
+        return Withholding(
+            rule=MASKS.id, reason="So many hospitals dropped out that a sum under masks can't be opened."
         )
     return None
 
@@ -243,6 +328,9 @@ def _begin(study: Study, run: Run, hospitals: list[str]) -> Run:
     step = _steps(study)[run.step]
     total = run.mode is Mode.TOTAL
     groups = {NETWORK: tuple(hospitals)} if total else {name: (name,) for name in hospitals}
+    first = Exchange.RELEASE if not total else Exchange.SUPPORT
+    if run.masked:
+        first = handshake.first_exchange(run, 0)
     strands = []
     for name, members in groups.items():
         carried = _carried(study, run, step, name)
@@ -251,7 +339,8 @@ def _begin(study: Study, run: Run, hospitals: list[str]) -> Run:
                 name=name,
                 hospitals=members,
                 round=0,
-                exchange=Exchange.SUPPORT if total else Exchange.RELEASE,
+                exchange=first,
+                members=members if run.masked else (),
                 state=encode(step.statistic.begin(step.params)),
                 carried=() if isinstance(carried, Withholding) else carried,
                 support={},
@@ -360,7 +449,7 @@ def _step(
         return replace(
             strand, withheld=Withholding(rule="", reason=f"{step.name} did not finish within its rounds.")
         )
-    first = Exchange.SUPPORT if strand.exchange is Exchange.VALUES else Exchange.RELEASE
+    first = Exchange.RELEASE if strand.exchange is Exchange.RELEASE else Exchange.SUPPORT
     return replace(
         strand,
         round=strand.round + 1,
@@ -368,13 +457,20 @@ def _step(
         state=encode(outcome.state),
         support={},
         received={},
+        total=b"",
         open=None,
     )
 
 
 def _next_step(study: Study, run: Run, step: Step) -> Run:
     outcomes = run.outcomes + tuple(
-        Outcome(step=step.name, name=strand.name, result=strand.result, withheld=strand.withheld)
+        Outcome(
+            step=step.name,
+            name=strand.name,
+            result=strand.result,
+            withheld=strand.withheld,
+            hospitals=(strand.members or strand.hospitals) if strand.result is not None else (),
+        )
         for strand in run.strands
     )
     steps = _steps(study)
