@@ -26,6 +26,7 @@ from dure.stats.design import binary, continuous
 from dure.stats.families import Family
 from dure.stats.glm_model import Bounds, GlmParams
 from dure.stats.hospital_strata import HospitalStrataParams, Measure
+from dure.stats.lasso import LassoParams
 from dure.stats.log_rank import LogRankParams
 from dure.stats.mixed_model import MixedModelParams, MixedModelState
 from dure.stats.moments import MomentsParams
@@ -300,6 +301,23 @@ def pathways(rng, rows):
     return params, Frame(person=np.arange(rows), columns=columns)
 
 
+def lasso(rng, rows):
+    """Sparse covariates, with and without a fold left out."""
+    folds = int(rng.integers(1, 4))
+    params = LassoParams(
+        family=(Family.BINOMIAL, Family.POISSON)[rng.integers(2)],
+        covariates=(binary("a"), binary("b"), continuous("visits", 0, 20), binary("c")),
+        penalties=(0.1, 0.01),
+        offset=Bounds(low=-2, high=2),
+        fold=int(rng.integers(folds)),
+        folds=folds,
+    )
+    dense = (rng.random((rows, 4)) < [0.5, 0.1, 0.3, 0.02]) * np.array([1, 1, 2.5, 1])
+    columns = {"outcome": rng.integers(0, 2, rows), "offset": rng.normal(0, 1, rows)}
+    matrices = {"covariates": sparse.csr_array(dense)}
+    return params, Frame(person=np.arange(rows), columns=columns, matrices=matrices)
+
+
 EXAMPLES = {
     "mixed_model": mixed_model,
     "conditional": conditional,
@@ -310,6 +328,7 @@ EXAMPLES = {
     "cox_one_baseline": cox_one_baseline,
     "glm": glm,
     "hospital_strata": hospital_strata,
+    "lasso": lasso,
     "log_rank": log_rank,
     "moments": moments,
     "rates": rates,

@@ -11,6 +11,7 @@ from dure.stats.cox import Cox
 from dure.stats.cox_one_baseline import CoxOneBaseline
 from dure.stats.glm import Glm
 from dure.stats.hospital_strata import HospitalStrata
+from dure.stats.lasso import Lasso
 from dure.stats.log_rank import LogRank
 from dure.stats.mixed_model import MixedModel
 from dure.stats.moments import Moments
@@ -30,6 +31,7 @@ ALL: dict[str, Statistic[Any, Any, Any]] = {
     CoxOneBaseline.name: CoxOneBaseline(),
     Glm.name: Glm(),
     HospitalStrata.name: HospitalStrata(),
+    Lasso.name: Lasso(),
     LogRank.name: LogRank(),
     MixedModel.name: MixedModel(),
     Moments.name: Moments(),

@@ -253,6 +253,31 @@ def count(made: Cells, indicators: list[NDArray[np.bool_]], people: int) -> Supp
     return support
 
 
+def count_sparse(
+    made: Cells,
+    having: NDArray[np.int64],
+    cases_having: NDArray[np.int64],
+    people: int,
+    cases: int,
+) -> Support:
+    """People in every cell of a design without pairs whose outcome is counted.
+
+    Args:
+        having, cases_having: for each column, the people in whom it isn't 0, and those among them with an outcome. Shapes (p,).
+    """
+    first, second, with_first, with_second = made.counted.T
+    singles = np.concatenate([[people], having, [cases]])
+    both = np.concatenate([[cases], cases_having, [cases]])[first]
+    alone = first == second
+    a, b = singles[first], singles[second]
+    corners = np.select(
+        [(with_first & with_second) == 1, with_first == 1, with_second == 1],
+        [both, a - both, b - both],
+        people - a - b + both,
+    )
+    return np.asarray(np.where(alone, np.where(with_first == 1, a, people - a), corners), dtype=np.int64)
+
+
 def _pack(indicator: NDArray[np.bool_]) -> Bits:
     packed = np.packbits(indicator)
     return np.pad(packed, (0, -len(packed) % 8)).view(np.uint64)
