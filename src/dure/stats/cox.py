@@ -176,7 +176,7 @@ class Cox(Statistic[CoxParams, CoxState, CoxResult]):
         path = state.newton.path
         hidden = hidden_covariates(params, total)
         if hidden is not None:
-            return Done(result=nothing(total, hidden, path))
+            return Done(result=nothing(*_people_of(total), hidden, path))
         value, score, information = derivatives(params, total)
         if state.last:
             covariance = newton.inverse(information)
@@ -195,7 +195,7 @@ class Cox(Statistic[CoxParams, CoxState, CoxResult]):
         if isinstance(after, NewtonState):
             return Again(state=CoxState(newton=after))
         if isinstance(after, newton.Stuck):
-            return Done(result=nothing(total, stuck(params, after), after.path))
+            return Done(result=nothing(*_people_of(total), stuck(params, after), after.path))
         if params.robust or params.clustered or params.clock is not None:
             return Again(state=CoxState(newton=_at(after), last=True))
         return Done(result=_result(params, total, after))
@@ -361,20 +361,20 @@ def stuck(params: CoxParams, after: newton.Stuck) -> NoFit:
     return NoFit(trouble=after.trouble, suspects=tuple(_suspect(params, index) for index in after.columns))
 
 
-def nothing(total: Released, why: NoFit, path: tuple[Visited, ...]) -> CoxResult:
+def nothing(people: int | None, events: int | None, why: NoFit, path: tuple[Visited, ...]) -> CoxResult:
     """A result without a fit."""
-    return CoxResult(
-        people=_shown(total, "people"), events=_shown(total, "events"), fit=None, no_fit=why, path=path
-    )
+    return CoxResult(people=people, events=events, fit=None, no_fit=why, path=path)
 
 
 def _suspect(params: CoxParams, index: int) -> Suspect:
     return Suspect(name=params.covariates[index].name, constant_at=None, separates_at=None)
 
 
-def _shown(total: Released, name: str) -> int | None:
-    value = total.shown(name)[0]
-    return None if value is None else int(value)
+def _people_of(total: Released) -> tuple[int | None, int | None]:
+    """Everyone and those with an event, where shown."""
+    shown = [total.shown(name)[0] for name in ("people", "events")]
+    people, events = (None if value is None else int(value) for value in shown)
+    return people, events
 
 
 def _at(found: newton.Found) -> NewtonState:
@@ -396,8 +396,8 @@ def _result(params: CoxParams, total: Released, found: newton.Found) -> CoxResul
     trends = None if params.clock is None else _trends(params, total)
     return report(
         params,
-        total,
         found,
+        *_people_of(total),
         log_likelihood=float(total.values["value"][0]),
         robust=sandwich("meat"),
         clustered=sandwich("cluster"),
@@ -407,8 +407,9 @@ def _result(params: CoxParams, total: Released, found: newton.Found) -> CoxResul
 
 def report(
     params: CoxParams,
-    total: Released,
     found: newton.Found,
+    people: int | None,
+    events: int | None,
     *,
     log_likelihood: float,
     robust: Vector | None,
@@ -421,8 +422,8 @@ def report(
     p_values = 2 * ndtr(-np.abs(found.point / errors))
     first = found.path[0]
     return CoxResult(
-        people=_shown(total, "people"),
-        events=_shown(total, "events"),
+        people=people,
+        events=events,
         fit=CoxFit(
             coefficients=tuple(
                 Coefficient(

@@ -7,8 +7,8 @@ totals of these. Then the hub tells the hazard that follows, and hospitals send 
 
 What can't be had: the fit at exact times. Consecutive risk sets differ by those who left between them, so on exact times each
 difference is one person's covariates (`tests/attacks`). Here everything that is sent about an interval, and every difference, is a
-sum over people who came, had the event or left in it; each such group, and each level of a 0/1 covariate in it, must be nobody or
-enough people, or there is no fit.
+sum over people who came, had the event or left in it, and no total over intervals is sent from which a hidden one could be had.
+Each such group, and each level of a 0/1 covariate in it, must be nobody or enough people, or there is no fit.
 
 What that doesn't stop: each round is another sum over the same groups, so with many rounds a group's distribution of covariates
 becomes known (not who has which); and a lying hub may tell a hazard that weighs one interval alone.
@@ -226,9 +226,10 @@ class CoxOneBaseline(Statistic[OneBaselineParams, OneBaselineState, OneBaselineR
             times=params.intervals,
         )
         support = np.concatenate([support_of(frame, model, event), _people(followed, params)], dtype=np.int64)
-        sums["people"], sums["events"] = support[:1], support[[design(model).outcome[0]]]
         beta = np.array(state.newton.point)
         _, r = risk(followed, beta, origin=float(beta @ middle(model)))
+        sums["event people"] = events(followed)[0]
+        sums["left people"] = np.bincount(followed.leaves[~event], minlength=params.intervals)
         if state.told is None:
             _add_sums(sums, followed, r)
         else:
@@ -249,7 +250,7 @@ class CoxOneBaseline(Statistic[OneBaselineParams, OneBaselineState, OneBaselineR
         model, path = params.model, state.newton.path
         if not total.open[total.layout.rests_on].all():
             hidden = NoFit(trouble=SMALL_CELLS, suspects=())
-            return Done(result=OneBaselineResult(cox=nothing(total, hidden, path), hazard=None))
+            return Done(result=OneBaselineResult(cox=nothing(None, None, hidden, path), hazard=None))
         if state.told is None:
             return Again(state=_tell(params, state, total))
         told, p = state.told, len(model.covariates)
@@ -273,13 +274,19 @@ class CoxOneBaseline(Statistic[OneBaselineParams, OneBaselineState, OneBaselineR
         if isinstance(after, NewtonState):
             return Again(state=OneBaselineState(newton=after))
         if isinstance(after, newton.Stuck):
-            no_fit = nothing(total, stuck(model, after), after.path)
+            no_fit = nothing(*_people_of(total), stuck(model, after), after.path)
             return Done(result=OneBaselineResult(cox=no_fit, hazard=None))
         if _asks(params):
             here = state.newton.point
             again = NewtonState(point=here, origin=here, direction=tuple(0.0 for _ in here), path=after.path)
             return Again(state=OneBaselineState(newton=again, last=True))
         return Done(result=_result(params, state, total, after, information))
+
+
+def _people_of(total: Released) -> tuple[int, int]:
+    """Everyone and those with an event, in all intervals: totals are never sent, or a hidden group would be the rest."""
+    with_event = int(total.values["event people"].sum())
+    return with_event + int(total.values["left people"].sum()), with_event
 
 
 def _asks(params: OneBaselineParams) -> bool:
@@ -315,11 +322,8 @@ def _add_sums(sums: dict[str, Any], followed: Followed, r: Vector) -> None:
     others = np.flatnonzero(~followed.event)
     weight = np.zeros(len(r))
     weight[of_events] = 1.0 if followed.weight is None else followed.weight[of_events]
-    sums["observed"] = weight @ followed.x
-    sums["event people"] = events(followed)[0]
-    if "event covariates" in sums:
-        own = followed.leaves[of_events]
-        sums["event covariates"] = by_time(own, weight[of_events], followed.x, followed.times, of_events)[1]
+    own = followed.leaves[of_events]
+    sums["event covariates"] = by_time(own, weight[of_events], followed.x, followed.times, of_events)[1]
     if followed.weight is not None:
         sums["event weight"] = events(followed)[1]
     for kind, rows in ((EVENT, of_events), (LEFT, others)):
@@ -393,7 +397,8 @@ def _tell(params: OneBaselineParams, state: OneBaselineState, total: Released) -
     w = d.astype(np.float64) if model.weight is None else total.values["event weight"].astype(np.float64)
     at_times = TimeSums(s0=s0, s1=s1, d0=d0, d1=d1, d=d, w=w)
     at = hazard(at_times, model.ties)
-    observed = total.values["observed"].astype(np.float64)
+    covariates = total.values["event covariates"].astype(np.float64, copy=False)
+    observed = np.asarray(covariates.sum(axis=0))
     value = float(beta @ observed - (beta @ middle(model)) * w.sum() - at.log.sum())
     lower = np.tril_indices(len(beta))
     trended = state.last and params.clock is not None
@@ -404,7 +409,7 @@ def _tell(params: OneBaselineParams, state: OneBaselineState, total: Released) -
         b=tuple(at.b.tolist()),
         value=value,
         score=tuple((observed - expected(at_times, at)).tolist()),
-        trend_score=_trend_score(total, at_times, slopes, clock) if trended else (),
+        trend_score=tuple((clock @ covariates - expected(at_times, slopes)).tolist()) if trended else (),
         between=tuple(
             tuple(between(at_times, weighed(at, clock**power))[lower].tolist())
             for power in range(3 if trended else 1)
@@ -420,12 +425,6 @@ def _tell(params: OneBaselineParams, state: OneBaselineState, total: Released) -
             }
         )
     return OneBaselineState(newton=state.newton, told=told, compared=compared, last=state.last)
-
-
-def _trend_score(total: Released, at_times: TimeSums, slopes: Hazard, clock: Vector) -> tuple[float, ...]:
-    """Observed less expected, weighed by the clock."""
-    observed = clock @ total.values["event covariates"]
-    return tuple((observed - expected(at_times, slopes)).tolist())
 
 
 def _result(
@@ -456,8 +455,8 @@ def _result(
     return OneBaselineResult(
         cox=report(
             model,
-            total,
             found,
+            *_people_of(total),
             log_likelihood=told.value,
             robust=sandwich("meat"),
             clustered=sandwich("cluster"),
@@ -498,14 +497,14 @@ def _layout(params: OneBaselineParams) -> Layout:
                 ]
         everyone.append(whole)
         by_covariate.append(of_covariates)
-    relations += _totals(made.outcome[0], made.case, everyone, made.column, by_covariate)
     pairs = triangle(made.pair)
     weight, x, most = heaviest(model), widest(model), heaviest(model) * exp(LARGEST_LOG_HAZARD)
     fields = [
         counted("people", EVERYONE),
         counted("events", made.outcome[0]),
         Field(name="event people", kind=FieldKind.COUNT, unit=Unit.PERSON, bound=1, rests_on=everyone[EVENT]),
-        derivative("observed", weight * x, made.case),
+        Field(name="left people", kind=FieldKind.COUNT, unit=Unit.PERSON, bound=1, rests_on=everyone[LEFT]),
+        derivative("event covariates", weight * x, by_covariate[EVENT]),
         *chain.from_iterable(
             (
                 derivative(f"{kind} 0", most, everyone[index]),
@@ -524,27 +523,5 @@ def _layout(params: OneBaselineParams) -> Layout:
         bound = (MOST_SCORE_PEOPLE * weight * x) ** 2
         fields.append(derivative("cluster", bound, every_pair, Unit.HOSPITAL, people_bits=7))
     if params.clock is not None:
-        fields.append(derivative("event covariates", weight * x, by_covariate[EVENT]))
         fields += [derivative(_squares_name(power), weight * x * x * MOST_HAZARD, pairs) for power in (1, 2)]
     return Layout(cells=tuple(names), relations=tuple(relations), fields=tuple(fields))
-
-
-def _totals(
-    outcome: int, case: Cells, everyone: list[Cells], column: Cells, by_covariate: list[Cells]
-) -> list[Relation]:
-    """Intervals add up: events to the outcome, events and leavers to everyone, comers to everyone; each by covariate too."""
-    found: dict[tuple[int, ...], int] = {}
-
-    def add(whole: int, parts: list[Cells]) -> None:
-        found[tuple(np.concatenate(parts).tolist())] = int(whole)
-
-    add(outcome, [everyone[EVENT]])
-    add(EVERYONE, everyone[:CAME])
-    for came in everyone[CAME:]:
-        add(EVERYONE, [came])
-    for index, whole in enumerate(column):
-        add(case[index], [by_covariate[EVENT][:, index]])
-        add(whole, [part[:, index] for part in by_covariate[:CAME]])
-        for came in by_covariate[CAME:]:
-            add(whole, [came[:, index]])
-    return [Relation(whole=whole, parts=parts) for parts, whole in found.items()]
