@@ -18,6 +18,7 @@ from dure.cohort import sql
 from dure.cohort.circe.language import CRITERIA_TYPES, DEMOGRAPHICS, Kind
 from dure.cohort.circe.nodes import Limit
 from dure.cohort.predicates import Of
+from dure.cohort.relations import DERIVED
 from dure.engines import cohorts
 from dure.engines.cohorts import run_many
 from dure.engines.dataset import Dataset
@@ -30,7 +31,7 @@ QUICK = settings(derandomize=True, database=None, deadline=None, phases=(Phase.e
 TEXT_COLUMNS = {
     a.operand.column for t in CRITERIA_TYPES.values() for a in t.attributes if a.kind is Kind.TEXT
 }
-NUMBER_COLUMNS = {"value_as_number", "range_low", "range_high", "dose_value"}
+NUMBER_COLUMNS = {"value_as_number", "range_low", "range_high", "dose_value", "effective_drug_dose"}
 DECIMAL_TABLES = {"drug_exposure", "specimen"}
 
 
@@ -57,8 +58,12 @@ class Cdm:
             for i in range(1, 5)
         ]
         self.tables.update(self.vocabulary())
+        self.tables["location"] = [
+            {"location_id": i, "region_concept_id": maybe(random, self.concept())} for i in range(1, 5)
+        ]
+        self.tables["location_history"] = [self.residence(i) for i in range(1, PER_TABLE + 1)]
         for kind in CRITERIA_TYPES.values():
-            if kind.table.name not in self.tables:
+            if kind.table.name not in self.tables and kind.table.name not in DERIVED:
                 self.tables[kind.table.name] = self.events(kind)
 
     def concept(self):
@@ -69,6 +74,18 @@ class Cdm:
             "person_id": number,
             "year_of_birth": self.random.randrange(1940, 2015),
             **{f"{name}_concept_id": self.concept() for name in ("gender", "race", "ethnicity")},
+        }
+
+    def residence(self, number):
+        random, start = self.random, a_day(self.random)
+        domain = random.choice(["PERSON", "PERSON", "CARE_SITE"])
+        return {
+            "location_history_id": number,
+            "location_id": random.randrange(1, 6),
+            "domain_id": domain,
+            "entity_id": random.randrange(1, PERSONS + 1 if domain == "PERSON" else 5),
+            "start_date": start,
+            "end_date": maybe(random, start + timedelta(days=random.randrange(90))),
         }
 
     def periods(self):
@@ -167,7 +184,7 @@ class Cdm:
 def typed(table, name, values):
     if name.endswith("_date"):
         return pa.array(values, pa.date32())
-    if name in TEXT_COLUMNS or name in {"relationship_id", "invalid_reason"}:
+    if name in TEXT_COLUMNS or name in {"relationship_id", "invalid_reason", "domain_id"}:
         return pa.array(values, pa.string())
     if name in NUMBER_COLUMNS or (name == "quantity" and table in DECIMAL_TABLES):
         return pa.array(values, pa.float64())
@@ -254,7 +271,7 @@ class Writer:
         return {key: a_day(self.random).isoformat() for key in ("StartDate", "EndDate") if self.some(0.7)}
 
     def criterion(self, depth):
-        name = self.random.choice(list(CRITERIA_TYPES))
+        name = self.random.choice([name for name in CRITERIA_TYPES if depth or name != "CustomEra"])
         kind, body = CRITERIA_TYPES[name], {}
         if kind.has_codeset and self.some(0.5):
             body["CodesetId"] = self.random.randrange(4)
@@ -275,6 +292,9 @@ class Writer:
             kind.attributes, min(len(kind.attributes), self.random.choice([0, 0, 0, 1, 2]))
         ):
             self.attribute(attribute, body)
+        if kind.has_parts:
+            body["CriteriaList"] = [self.criterion(depth - 1) for _ in range(self.random.choice([1, 1, 2]))]
+            body["GapDays"] = self.random.choice([None, 0, 3, 30, -2])
         if depth and self.some(0.15):
             body["CorrelatedCriteria"] = self.group(depth - 1)
         return {name: body}
@@ -299,7 +319,7 @@ class Writer:
                     body[attribute.exclude] = self.some(0.4)
             case Kind.SELECTION:
                 value = {"CodesetId": random.choice([None, 0, 1, 2, 3]), "IsExclusion": self.some(0.4)}
-            case Kind.CODESET:
+            case Kind.CODESET | Kind.REGION:
                 value = random.randrange(4)
             case Kind.ABNORMAL:
                 value = True

@@ -16,12 +16,14 @@ from dure.cli.cohort_lint import lint
 from dure.cli.cohort_meaning import canonical, diff
 from dure.cohort import CohortPlan, parse, plan
 from dure.cohort.explain import explain as explain_expression
-from dure.cohort.explain import outline
+from dure.cohort.explain import warned
+from dure.cohort.outline import outline
 from dure.cohort.plan import CDM_VERSIONS
 from dure.engines import open_engine
 from dure.engines.attrition import Funnel, funnel
 from dure.engines.cohort_file import write
 from dure.engines.cohorts import CohortTable, run_many, statements
+from dure.look.words import LANGUAGES, Words
 
 app = typer.Typer(
     help="Explain or run cohort definitions (Circe JSON, as ATLAS exports it).", no_args_is_help=True
@@ -36,11 +38,14 @@ def explain(
         bool, typer.Option("--sql", help="Show the statements that a database is asked.")
     ] = False,
     dialect: Annotated[str, typer.Option(help="Dialect of --sql, as sqlglot names it.")] = "duckdb",
+    lang: Annotated[str, typer.Option(help=f"Language: {', '.join(LANGUAGES)}.")] = "en",
 ) -> None:
-    """Say in plain English what a definition means, and show the plan and its SQL."""
+    """Say in plain words what a definition means, and show the plan and its SQL."""
+    if lang not in LANGUAGES:
+        raise typer.BadParameter(f"one of {', '.join(LANGUAGES)}", param_hint="--lang")
     console = Console(soft_wrap=True, highlight=False)
     expression = parse(file.read_bytes())
-    console.print(escape(explain_expression(expression)))
+    console.print(escape(explain_expression(expression, Words(lang, "cohort"))))
     planned = plan(expression, cdm_version=CDM_VERSIONS[-1])
     if show_plan:
         console.print(f"\n[bold]Plan[/] {planned.digest}")
@@ -71,7 +76,11 @@ def run(
         raise typer.BadParameter("there is no *.json in the folder", param_hint="files")
     with open_engine(cdm, memory=memory, threads=threads) as engine:
         version = engine.dataset.cdm_version
-        plans = [plan(parse(path.read_bytes()), cdm_version=version) for path in paths]
+        expressions = [parse(path.read_bytes()) for path in paths]
+        for path, expression in zip(paths, expressions, strict=True):
+            for each in expression.warnings:
+                typer.echo(f"{path}: {warned(each)}", err=True)
+        plans = [plan(expression, cdm_version=version) for expression in expressions]
         names = [path.stem for path in paths]
         found = list[tuple[str, CohortPlan, Funnel]]()
 

@@ -21,6 +21,7 @@ from dure.cohort.relations import (
     Combined,
     Counted,
     DrugEras,
+    Eras,
     Events,
     Everyone,
     Included,
@@ -30,6 +31,7 @@ from dure.cohort.relations import (
     OfPerson,
     Primary,
     Qualified,
+    Residences,
     Rows,
     Stays,
     Such,
@@ -272,14 +274,53 @@ class _Referee:
         if isinstance(events, Such):
             keys = self.keys(events.keys)
             return [event for event in self.events(events.events) if event.key in keys]
-        table = EVENT_TABLES[events.table]
-        rows = [row for row in self.facts.rows(events.table) if self.has_concepts(events, table, row)]
+        table, given = events.shape, self.rows_of(events)
+        rows = [row for row in given if self.has_concepts(events, table, row)]
         if events.first:
             earliest: dict[int, Mapping[str, Any]] = {}
             for row in sorted(rows, key=lambda row: (row[table.start], row[table.id])):
                 earliest.setdefault(row["person_id"], row)
             rows = list(earliest.values())
         return [event for row in rows if (event := self.event(events, table, row)) is not None]
+
+    def rows_of(self, events: Events) -> Sequence[Mapping[str, Any]]:
+        match events.of:
+            case Eras():
+                return self.eras(events.of)
+            case Residences():
+                return self.facts.residences()
+            case None:
+                return self.facts.rows(events.table)
+
+    def eras(self, eras: Eras) -> list[dict[str, Any]]:
+        """An event without an end comes last of its day, and reaches nowhere."""
+        spans = [(each.person, each.start, each.end) for part in eras.parts for each in self.events(part)]
+        spans.sort(key=lambda span: (span[0], span[1], span[2] is None, -(span[2] or 0)))
+        found: list[tuple[int, int, int | None]] = []
+        reach: int | None = None
+        for person, start, end in spans:
+            if not found or found[-1][0] != person:
+                reach = None
+            if reach is not None and reach >= start:
+                _, first, last = found.pop()
+                found.append(
+                    (person, first, max((each for each in (last, end) if each is not None), default=None))
+                )
+            else:
+                found.append((person, start, end))
+            padded = None if end is None else end + eras.gap_days
+            reach = max((each for each in (reach, padded) if each is not None), default=None)
+        found.sort(key=lambda span: (span[0], span[1], span[2] is None, span[2] or 0))
+        numbers: Counter[int] = Counter()
+        rows = []
+        for person, start, end in found:
+            numbers[person] += 1
+            dates = {
+                "start_date": date.fromordinal(start),
+                "end_date": None if end is None else date.fromordinal(end),
+            }
+            rows.append({"person_id": person, "era_id": numbers[person], **dates})
+        return rows
 
     def has_concepts(self, events: Events, table: EventTable, row: Mapping[str, Any]) -> bool:
         return all(

@@ -6,6 +6,7 @@ events relate to one another (`sql`).
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import date
 
 from sqlglot import exp
 
@@ -16,6 +17,7 @@ from dure.cohort.predicates import (
     Between,
     Compare,
     InConceptSet,
+    InRegion,
     Known,
     Like,
     Of,
@@ -23,10 +25,13 @@ from dure.cohort.predicates import (
     Operand,
     Predicate,
 )
-from dure.cohort.relations import ConceptIds, Events
-from dure.omop.events import EVENT_TABLES, EventTable
+from dure.cohort.relations import ConceptIds, Events, Relation
+from dure.omop.events import EventTable
 
 ConceptQuery = Callable[[ConceptIds], exp.Query]
+Derived = Callable[[Relation, str], p.Source]
+STILL = date(2099, 12, 31)
+"""The end of a stay at a location that is still going on."""
 HIGH_OR_LOW = (4155142, 4155143)
 """Value concepts that say abnormal (of SNOMED: above and below the reference range)."""
 
@@ -77,9 +82,9 @@ class _Row:
                 return p.column(name, "site")
 
 
-def events_query(events: Events, concept_ids: ConceptQuery) -> exp.Query:
-    """Columns as `relations` gives them for events."""
-    table = EVENT_TABLES[events.table]
+def events_query(events: Events, concept_ids: ConceptQuery, derived: Derived) -> exp.Query:
+    """Columns as `relations` gives them for events; `derived` gives the rows of another relation under an alias."""
+    table = events.shape
     raw_start, raw_end = p.column(table.start, "c"), _end(table, "c")
     start, end = _adjusted(events, raw_start, raw_end)
     visit = p.column(table.visit, "c") if table.visit else None
@@ -101,9 +106,9 @@ def events_query(events: Events, concept_ids: ConceptQuery) -> exp.Query:
                 where.append(p.at_least(end.copy(), p.literal(day)))
         out_start = p.literal(events.period.start) if events.period.start else start
         out_end = p.literal(events.period.end) if events.period.end else end
-    source: p.Source = p.table(table.name, "c")
+    source: p.Source = p.table(table.name, "c") if events.of is None else derived(events.of, "c")
     if events.first:
-        source = _numbered(events, table, operands, concepts)
+        source = _numbered(events, source, operands, concepts)
         where.insert(0, p.equal(p.column("ordinal", "c"), p.literal(1)))
     else:
         where = [*concepts, *where]
@@ -128,8 +133,32 @@ def person_predicates(where: Sequence[Predicate], alias: str, concept_ids: Conce
     return [predicate(each, row, concept_ids) for each in where]
 
 
+def residences() -> exp.Query:
+    """Where people lived, as `relations.Residences` says."""
+    names = ("location_history_id", "start_date")
+    return p.select(
+        [
+            p.named(p.column("entity_id", "h"), "person_id"),
+            *p.columns(names, "h"),
+            p.named(_until("h"), "end_date"),
+            p.column("region_concept_id", "l"),
+        ],
+        p.table("location_history", "h"),
+        joins=[(p.table("location", "l"), _same_location())],
+        where=[p.equal(p.column("domain_id", "h"), p.literal("PERSON"))],
+    )
+
+
 def operand_of(predicate: Predicate) -> Operand | None:
-    return None if isinstance(predicate, Abnormal) else predicate.operand
+    return None if isinstance(predicate, Abnormal | InRegion) else predicate.operand
+
+
+def _until(alias: str) -> exp.Expr:
+    return exp.Coalesce(this=p.column("end_date", alias), expressions=[p.literal(STILL)])
+
+
+def _same_location() -> exp.Expr:
+    return p.equal(p.column("location_id", "l"), p.column("location_id", "h"))
 
 
 def _end(table: EventTable, alias: str) -> exp.Expr:
@@ -154,9 +183,10 @@ def _adjusted(events: Events, start: exp.Expr, end: exp.Expr) -> tuple[exp.Expr,
 
 
 def _numbered(
-    events: Events, table: EventTable, operands: Sequence[Operand], concepts: Sequence[exp.Expr]
+    events: Events, source: p.Source, operands: Sequence[Operand], concepts: Sequence[exp.Expr]
 ) -> p.Source:
-    """The table's rows of the concept sets with `ordinal`, each person's number by start and key."""
+    """The rows of the concept sets with `ordinal`, each person's number by start and key."""
+    table = events.shape
     counted = [events.counted] if events.counted else []
     names = ["person_id", table.id, table.start, table.end, table.days_supply, table.visit]
     for operand in (*operands, *counted):
@@ -165,13 +195,13 @@ def _numbered(
         names.append(_LINKS.get(operand.of))
     if any(isinstance(each, Abnormal) for each in events.where):
         names += ["value_as_number", "range_low", "range_high", "value_as_concept_id"]
+    if any(isinstance(each, InRegion) for each in events.where):
+        names.append("care_site_id")
     kept = list(dict.fromkeys(name for name in names if name))
     order = [p.ordered(p.column(table.start, "c")), p.ordered(p.column(table.id, "c"))]
     ordinal = p.over(exp.RowNumber(), partition=[p.column("person_id", "c")], order=order)
     return p.nested(
-        p.select(
-            [*p.columns(kept, "c"), p.named(ordinal, "ordinal")], p.table(table.name, "c"), where=concepts
-        ),
+        p.select([*p.columns(kept, "c"), p.named(ordinal, "ordinal")], source, where=concepts),
         "c",
     )
 
@@ -225,6 +255,25 @@ def predicate(each: Predicate, row: _Row, concept_ids: ConceptQuery) -> exp.Expr
             return p.negation(found) if negated else found
         case Abnormal():
             return _abnormal(row.alias)
+        case InRegion(items=items):
+            return _in_region(row, concept_ids(ConceptIds(items=items)))
+
+
+def _in_region(row: _Row, regions: exp.Query) -> exp.Expr:
+    return p.exists(
+        p.select(
+            [p.literal(1)],
+            p.table("location_history", "h"),
+            joins=[(p.table("location", "l"), _same_location())],
+            where=[
+                p.equal(p.column("entity_id", "h"), p.column("care_site_id", row.alias)),
+                p.equal(p.column("domain_id", "h"), p.literal("CARE_SITE")),
+                p.at_most(p.column("start_date", "h"), row.start.copy()),
+                p.at_least(_until("h"), row.end.copy()),
+                p.member(p.column("region_concept_id", "l"), regions),
+            ],
+        )
+    )
 
 
 def _abnormal(alias: str) -> exp.Expr:

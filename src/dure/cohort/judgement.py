@@ -6,7 +6,7 @@ relate to one another (`evaluate`).
 
 import operator
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -18,6 +18,7 @@ from dure.cohort.predicates import (
     Between,
     Compare,
     InConceptSet,
+    InRegion,
     Known,
     Like,
     Of,
@@ -28,6 +29,7 @@ from dure.cohort.predicates import (
 from dure.omop.concept_sets import ConceptSetItem, Vocabulary, members
 
 MOST_DAYS = 1_000_000
+STILL = date(2099, 12, 31)
 _OPERATORS = {
     "<": operator.lt,
     "<=": operator.le,
@@ -108,6 +110,37 @@ class Facts:
     def person(self, id_: int) -> Mapping[str, Any] | None:
         return self.find("person", "person_id", id_)
 
+    def residences(self) -> list[dict[str, Any]]:
+        """Where people lived."""
+        return [
+            {
+                "person_id": row["entity_id"],
+                "location_history_id": row["location_history_id"],
+                "start_date": row["start_date"],
+                "end_date": row["end_date"] or STILL,
+                "region_concept_id": location["region_concept_id"],
+            }
+            for row, location in self._located("PERSON")
+        ]
+
+    def is_in_region(self, row: Row, regions: frozenset[int]) -> bool:
+        """Whether the care site of an event lay in one of the regions from its start to its end."""
+        if row.end is None:
+            return False
+        return any(
+            stay["entity_id"] == row.values["care_site_id"]
+            and stay["start_date"].toordinal() <= row.start
+            and row.end <= (stay["end_date"] or STILL).toordinal()
+            and location["region_concept_id"] in regions
+            for stay, location in self._located("CARE_SITE")
+        )
+
+    def _located(self, domain: str) -> Iterator[tuple[Mapping[str, Any], Mapping[str, Any]]]:
+        for row in self.tables["location_history"]:
+            location = self.find("location", "location_id", row["location_id"])
+            if row["domain_id"] == domain and location is not None:
+                yield row, location
+
     def linked(self, of: Of, row: Row) -> Mapping[str, Any] | None:
         """The person, visit, provider or care site of an event."""
         values = row.values
@@ -164,6 +197,8 @@ def holds(predicate: Predicate, row: Row, facts: Facts) -> bool:
     """Whether a predicate holds: unknown is no."""
     if isinstance(predicate, Abnormal):
         return _is_abnormal(row.values)
+    if isinstance(predicate, InRegion):
+        return facts.is_in_region(row, facts.members(predicate.items))
     of = predicate.operand.of
     must_exist = of in {Of.PERSON, Of.AGE_AT_START, Of.AGE_AT_END, Of.VISIT, Of.CARE_SITE}
     if must_exist and facts.linked(of, row) is None:

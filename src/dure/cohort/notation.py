@@ -64,6 +64,9 @@ def attributes(each: Criterion, names: Names) -> dict[str, str]:
         )
     if each.period is not None:
         found["UserDefinedPeriod"] = period(each.period)
+    if each.parts:
+        found["CriteriaList"] = "; ".join(criterion(part, names) for part in each.parts)
+        found["GapDays"] = str(each.gap_days)
     return found
 
 

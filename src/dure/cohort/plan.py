@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from dure.cohort.circe import nodes
-from dure.cohort.circe.language import CRITERIA_TYPES, DEMOGRAPHICS, Attribute
+from dure.cohort.circe.language import CRITERIA_TYPES, DEMOGRAPHICS, Attribute, Kind
 from dure.cohort.normal import normalised
 from dure.cohort.predicates import (
     Abnormal,
     Between,
     Compare,
     InConceptSet,
+    InRegion,
     Known,
     Like,
     OneOf,
@@ -31,6 +32,7 @@ from dure.cohort.relations import (
     ConceptIds,
     Counted,
     DrugEras,
+    Eras,
     Events,
     Everyone,
     Included,
@@ -40,6 +42,7 @@ from dure.cohort.relations import (
     OfPerson,
     Primary,
     Qualified,
+    Residences,
     Rows,
     Stays,
     Such,
@@ -176,11 +179,18 @@ class _Planner:
                 self._predicate(kind.attribute(each.property), each.value) for each in criterion.filters
             ),
             counted=counted,
+            of=self._derived(criterion),
         )
         if criterion.correlated is None:
             return events
         observed = Observed(events=events if counted is None else self._plain(criterion))
         return Such(events=events, keys=self._group(criterion.correlated, observed))
+
+    def _derived(self, criterion: nodes.Criterion) -> Eras | Residences | None:
+        if criterion.parts:
+            parts = tuple(self._events(part, None) for part in criterion.parts)
+            return Eras(parts=parts, gap_days=criterion.gap_days)
+        return Residences() if CRITERIA_TYPES[criterion.type].table.name == "residences" else None
 
     def _plain(self, criterion: nodes.Criterion) -> Events:
         events = self._events(criterion, None)
@@ -225,6 +235,8 @@ class _Planner:
 
     def _predicate(self, attribute: Attribute, value: nodes.Value) -> Predicate:
         operand = attribute.operand
+        if attribute.kind is Kind.REGION and isinstance(value, nodes.Selection):
+            return InRegion(items=self.items[value.codeset or 0])
         if operand is None:
             return Abnormal()
         match value:

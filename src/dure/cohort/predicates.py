@@ -98,8 +98,21 @@ class Abnormal:
     """A measurement outside its own range, or with a value concept that says high or low."""
 
 
-Predicate = Compare | Between | OneOf | InConceptSet | Known | Like | Abnormal
+@dataclass(frozen=True, kw_only=True)
+class InRegion:
+    """The event's care site lay, from the event's start to its end, in a region of the concept set (`location_history`)."""
 
+    items: tuple[ConceptSetItem, ...]
+
+
+Predicate = Compare | Between | OneOf | InConceptSet | Known | Like | Abnormal | InRegion
+
+
+REGION = ("location", "region_concept_id")
+BEYOND_CDM_5 = frozenset(
+    {REGION, ("drug_exposure", "effective_drug_dose"), ("drug_exposure", "dose_unit_concept_id")}
+)
+"""Columns of other versions that a definition may speak of; a database may have them all the same."""
 
 _TABLES = {
     Of.AGE_AT_START: "person",
@@ -113,5 +126,21 @@ _TABLES = {
 
 def linked_tables(predicates: Iterable[Predicate]) -> tuple[str, ...]:
     """The tables other than the event's own that predicates look into."""
-    used = {_TABLES.get(each.operand.of) for each in predicates if not isinstance(each, Abnormal)}
-    return tuple(sorted(table for table in used if table))
+    used: set[str] = set()
+    for each in predicates:
+        if isinstance(each, InRegion):
+            used |= {"location", "location_history"}
+        elif not isinstance(each, Abnormal) and each.operand.of in _TABLES:
+            used.add(_TABLES[each.operand.of])
+    return tuple(sorted(used))
+
+
+def columns_beyond(table: str, predicates: Iterable[Predicate]) -> tuple[tuple[str, str], ...]:
+    """(table, column) of what predicates about a table's rows read and CDM 5.3 and 5.4 don't have."""
+    used: set[tuple[str, str]] = set()
+    for each in predicates:
+        if isinstance(each, InRegion):
+            used.add(REGION)
+        elif not isinstance(each, Abnormal) and each.operand.of is Of.COLUMN:
+            used.add((table, each.operand.column or ""))
+    return tuple(sorted(used & BEYOND_CDM_5))

@@ -18,8 +18,35 @@ from functools import cached_property
 from typing import Any
 
 from dure.cohort.circe.nodes import DateAdjustment, DateOffset, Limit, OccurrenceType, Period, Window
-from dure.cohort.predicates import InConceptSet, Operand, Predicate, linked_tables
+from dure.cohort.predicates import (
+    REGION,
+    InConceptSet,
+    InRegion,
+    Operand,
+    Predicate,
+    columns_beyond,
+    linked_tables,
+)
 from dure.omop.concept_sets import ConceptSetItem
+from dure.omop.events import EVENT_TABLES, EventTable
+
+DERIVED = {
+    table.name: table
+    for table in (
+        EventTable(
+            name="eras", id="era_id", start="start_date", end="end_date", lasts_a_day=False, concept=None
+        ),
+        EventTable(
+            name="residences",
+            id="location_history_id",
+            start="start_date",
+            end="end_date",
+            lasts_a_day=False,
+            concept="region_concept_id",
+        ),
+    )
+}
+"""What `Eras` and `Residences` give, in the words of a table of events."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +70,11 @@ class Relation:
     @property
     def tables(self) -> tuple[str, ...]:
         """The tables of the CDM that the node itself reads."""
+        return ()
+
+    @property
+    def columns(self) -> tuple[tuple[str, str], ...]:
+        """(table, column) of what the node itself reads and CDM 5.3 and 5.4 don't have."""
         return ()
 
     def reads(self, _input: "Relation") -> int:
@@ -75,7 +107,7 @@ def _relations(value: Any) -> Iterator[Relation]:
     elif isinstance(value, tuple):
         for item in value:
             yield from _relations(item)
-    elif isinstance(value, InConceptSet):
+    elif isinstance(value, InConceptSet | InRegion):
         yield ConceptIds(items=value.items)
 
 
@@ -96,9 +128,10 @@ class ConceptIds(Relation):
 
 @dataclass(frozen=True, kw_only=True)
 class Events(Relation):
-    """The rows of one table, by concept sets and predicates, as events.
+    """The rows of one table (or of `of`), by concept sets and predicates, as events.
 
     Attributes:
+        of: what gives the rows where `table` names one of `DERIVED`.
         first: keep each person's first row (by start, then key) of the concept sets, before `where`.
         adjustment: dates moved before `where`; an event that then ends before it starts is dropped.
         period: dates that replace the event's own after `where`, which also asks that the event covers them.
@@ -113,10 +146,20 @@ class Events(Relation):
     period: Period | None
     where: tuple[Predicate, ...]
     counted: Operand | None
+    of: "Eras | Residences | None" = None
+
+    @property
+    def shape(self) -> EventTable:
+        """Which column plays which part."""
+        return DERIVED[self.table] if self.of is not None else EVENT_TABLES[self.table]
 
     @property
     def tables(self) -> tuple[str, ...]:
-        return (self.table, *linked_tables(self.where))
+        return (*(() if self.of is not None else (self.table,)), *linked_tables(self.where))
+
+    @property
+    def columns(self) -> tuple[tuple[str, str], ...]:
+        return columns_beyond(self.table, self.where)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,6 +171,30 @@ class Such(Relation):
 
 
 AnyEvents = Events | Such
+
+
+@dataclass(frozen=True, kw_only=True)
+class Eras(Relation):
+    """Stretches of a person's events that lie at most `gap_days` apart, numbered within the person by start and end.
+
+    An event without an end bridges nothing. Columns: person_id, era_id, start_date, end_date.
+    """
+
+    parts: tuple[AnyEvents, ...]
+    gap_days: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Residences(Relation):
+    """Where people lived. Columns: person_id, location_history_id, start_date, end_date (2099-12-31 where open), region_concept_id."""
+
+    @property
+    def tables(self) -> tuple[str, ...]:
+        return ("location", "location_history")
+
+    @property
+    def columns(self) -> tuple[tuple[str, str], ...]:
+        return (REGION,)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,7 +11,7 @@ from sqlglot import exp
 from dure.cohort import primitives as p
 from dure.cohort.circe.nodes import DateField, DateOffset, Limit, OccurrenceType, Window
 from dure.cohort.concepts_sql import concept_sets
-from dure.cohort.events_sql import events_query, person_predicates
+from dure.cohort.events_sql import events_query, person_predicates, residences
 from dure.cohort.relations import (
     Attrition,
     Clipped,
@@ -20,6 +20,7 @@ from dure.cohort.relations import (
     ConceptIds,
     Counted,
     DrugEras,
+    Eras,
     Events,
     Everyone,
     Included,
@@ -29,6 +30,7 @@ from dure.cohort.relations import (
     Primary,
     Qualified,
     Relation,
+    Residences,
     Stays,
     Such,
 )
@@ -97,9 +99,13 @@ class _Compiler:
             case ConceptIds(items=items):
                 return p.select([p.column("concept_id", "s")], p.nested(concept_sets([items]), "s"))
             case Events():
-                return events_query(relation, self.concept_ids)
+                return events_query(relation, self.concept_ids, self.source)
             case Such():
                 return self.such(relation)
+            case Eras():
+                return self.eras(relation)
+            case Residences():
+                return residences()
             case Observed():
                 return self.observed(relation)
             case Primary():
@@ -128,6 +134,13 @@ class _Compiler:
             case Clipped():
                 return self.clipped(relation)
         raise TypeError(f"{type(relation).__name__} is no relation of a plan")
+
+    def eras(self, eras: Eras) -> exp.Query:
+        parts = [p.select(p.columns(STAY, "a"), self.source(part, "a")) for part in eras.parts]
+        order = [p.ordered(p.column(name, "j")) for name in STAY[1:]]
+        number = p.over(exp.RowNumber(), partition=[p.column("person_id", "j")], order=order)
+        joined = _islands(p.union(parts), eras.gap_days, eras.gap_days)
+        return p.select([*p.columns(STAY, "j"), p.named(number, "era_id")], p.nested(joined, "j"))
 
     def such(self, such: Such) -> exp.Query:
         names = (*EVENT, "counted") if such.events.counted else EVENT

@@ -205,10 +205,18 @@ class _Workspace:
 
 
 def _check_tables(engine: Engine, graph: Iterable[tuple[Relation, int]]) -> None:
-    for table in sorted({table for node, _ in graph for table in node.tables}):
+    nodes = [node for node, _ in graph]
+    for table in sorted({table for node in nodes for table in node.tables}):
         if not engine.has(table):
             raise MissingTable(
                 f"The database has no table {table}, which the cohort reads.",
                 where=f"{engine.dataset.source}: table {table}",
                 mend="Load the table (it may be empty), or take what reads it out of the definition.",
+            )
+    for table, column in sorted({each for node in nodes for each in node.columns}):
+        if column not in engine.columns(table):
+            raise MissingTable(
+                f"The database's {table} has no column {column}, which the cohort reads and CDM 5.3 and 5.4 don't have.",
+                where=f"{engine.dataset.source}: column {table}.{column}",
+                mend="Add the column to the database, or take what reads it out of the definition.",
             )

@@ -63,11 +63,12 @@ def choose(asked: str | None, kept: str | None, accepted: str) -> str:
 
 
 @cache
-def catalogue(language: str) -> dict[str, str]:
-    """Every message id with its translation; English needs none."""
+def catalogue(language: str, topic: str = "") -> dict[str, str]:
+    """Every message id with its translation; English needs none. `topic`: of `locale/ko.topic.po` instead of `ko.po`."""
     if language == "en":
         return {}
-    source = (files("dure.look") / "locale" / f"{language}.po").read_bytes()
+    name = f"{language}.{topic}.po" if topic else f"{language}.po"
+    source = (files("dure.look") / "locale" / name).read_bytes()
     return {
         str(message.id): str(message.string)
         for message in read_po(BytesIO(source), locale=language)
@@ -110,13 +111,16 @@ def decimals(values: Iterable[float]) -> int:
 
 
 class Words:
-    """One language's words. `Words("ko")("Sign in")` is what a page says there."""
+    """One language's words. `Words("ko")("Sign in")` is what a page says there.
 
-    def __init__(self, language: str) -> None:
+    `topic` names words that are kept apart, because they are pieces of sentences: `Words("ko", "cohort")` for `cohort.explain`.
+    """
+
+    def __init__(self, language: str, topic: str = "") -> None:
         """Raise KeyError for a language that isn't in `LANGUAGES`."""
         self.language = language
         self.name = LANGUAGES[language]
-        self._catalogue = catalogue(language)
+        self._catalogue = catalogue(language, topic)
 
     def __call__(self, message: str, **values: object) -> str:
         """A fixed message, with its {values} filled in."""

@@ -120,6 +120,14 @@ EVENT_TABLES: dict[str, EventTable] = {
         _era("drug_era", "drug"),
         _era("dose_era", "drug"),
         EventTable(
+            name="episode",
+            id="episode_id",
+            start="episode_start_date",
+            end="episode_end_date",
+            lasts_a_day=False,
+            concept="episode_concept_id",
+        ),
+        EventTable(
             name="observation_period",
             id="observation_period_id",
             start="observation_period_start_date",

@@ -25,6 +25,9 @@ VERSIONS = ("5.3", "5.4")
 NECESSARY = frozenset({"person", "observation_period", "concept", "concept_ancestor"})
 """Tables without which no cohort can be found; every other table may be absent or empty."""
 VOCABULARY_TABLES = frozenset(VOCABULARY)
+BEYOND = frozenset({"episode", "location_history"})
+"""Tables that a database of either version may have besides: `episode` came with 5.4, `location_history` is of CDM 6. What reads
+them can be asked where they are."""
 _ONLY = {"episode": "5.4", "episode_event": "5.4", "attribute_definition": "5.3"}
 
 

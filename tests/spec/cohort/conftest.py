@@ -1,5 +1,6 @@
 """People as small timelines, and the two ways of asking who is in a cohort."""
 
+from dataclasses import replace
 from datetime import date, timedelta
 
 import duckdb
@@ -10,7 +11,7 @@ from dure import cohort
 from dure.engines.cohorts import run
 from dure.engines.dataset import Dataset
 from dure.engines.duckdb import DuckDBEngine
-from dure.omop.tables import ColumnType, tables
+from dure.omop.tables import Column, ColumnType, Table, tables
 
 DAY_ZERO = date(2020, 1, 1)
 ARROW = {
@@ -20,7 +21,32 @@ ARROW = {
     ColumnType.DATETIME: pa.timestamp("us"),
     ColumnType.TEXT: pa.string(),
 }
-MODEL = tables("5.4")
+
+
+def wider(table, **columns):
+    """A table of CDM 5.4 with columns of other versions."""
+    added = tuple(Column(name=name, type=type_, required=False) for name, type_ in columns.items())
+    return replace(table, columns=(*table.columns, *added))
+
+
+PLAIN = tables("5.4")
+INT, FLOAT, DATE, TEXT = ColumnType.INTEGER, ColumnType.FLOAT, ColumnType.DATE, ColumnType.TEXT
+HISTORY = wider(
+    Table(name="location_history", columns=(), key="location_history_id"),
+    location_history_id=INT,
+    location_id=INT,
+    entity_id=INT,
+    domain_id=TEXT,
+    start_date=DATE,
+    end_date=DATE,
+)
+MODEL = {
+    **PLAIN,
+    "location": wider(PLAIN["location"], region_concept_id=INT),
+    "drug_exposure": wider(PLAIN["drug_exposure"], effective_drug_dose=FLOAT, dose_unit_concept_id=INT),
+    "location_history": HISTORY,
+}
+"""CDM 5.4, and what a definition may speak of besides."""
 
 
 def day(number):
@@ -28,7 +54,9 @@ def day(number):
 
 
 class People:
-    """A CDM in rows. Days are numbers: day 0 is 1 January 2020. Concepts 1 to 9 exist; 1 is above 2; 8 maps to 2."""
+    """A CDM in rows, with a little of other versions. Days are numbers: day 0 is 1 January 2020. Concepts 1 to 9 exist; 1 is above 2; 8 maps to 2."""
+
+    day = staticmethod(day)
 
     def __init__(self):
         self.rows = {name: [] for name in MODEL}
@@ -54,7 +82,10 @@ class People:
 
     def person(self, number, *, born=1960, gender=8532, observed=((-1000, 1000),)):
         self.add("person", person_id=number, year_of_birth=born, gender_concept_id=gender)
-        for start, end in observed:
+        self.observe(number, *observed)
+
+    def observe(self, number, *periods):
+        for start, end in periods or ((-1000, 1000),):
             self.add(
                 "observation_period",
                 person_id=number,
@@ -96,13 +127,20 @@ class People:
             unit_concept_id=unit,
         )
 
-    def visit(self, person, start, end, concept=5):
+    def era(self, table, person, start, end, **values):
+        """A row of any table whose dates are named after it."""
+        dates = {f"{table}_start_date": day(start), f"{table}_end_date": day(end)}
+        self.add(table, person_id=person, **dates, **values)
+
+    def visit(self, person, start, end, concept=5, *, care_site=None, kind=None):
         self.add(
             "visit_occurrence",
             person_id=person,
             visit_concept_id=concept,
             visit_start_date=day(start),
             visit_end_date=day(end),
+            care_site_id=care_site,
+            visit_type_concept_id=kind,
         )
 
     def death(self, person, on):

@@ -63,9 +63,14 @@ REFUSED = [
     (f"{CONDITION}.OccurrenceStartDate", {"Op": "gt", "Value": "'; DROP"}, NotCirce, "OccurrenceStartDate.Value"),
     (f"{CONDITION}.Gender", [{"CONCEPT_ID": "x"}], NotCirce, "Gender[0].CONCEPT_ID"),
     ("PrimaryCriteria.CriteriaList", [], NotCirce, "$.PrimaryCriteria.CriteriaList"),
-    ("PrimaryCriteria.CriteriaList", [{"LocationRegion": {}}], NotSupported, "CriteriaList[0].LocationRegion"),
+    ("PrimaryCriteria.CriteriaList", [{"LocationRegions": {}}], NotSupported, "CriteriaList[0].LocationRegions"),
+    ("PrimaryCriteria.CriteriaList", [{"CustomEra": {}}], NotCirce, "CriteriaList[0].CustomEra"),
+    ("PrimaryCriteria.CriteriaList", [{"CustomEra": {"CriteriaList": []}}], NotCirce, "CriteriaList[0].CustomEra.CriteriaList"),
+    ("PrimaryCriteria.CriteriaList", [{"CustomEra": {"CriteriaList": [{"Death": {}}], "GapDays": 1.5}}], NotCirce, "CustomEra.GapDays"),
+    ("PrimaryCriteria.CriteriaList", [{"CustomEra": {"CriteriaList": [{"Death": {"X": 1}}]}}], NotSupported, "CustomEra.CriteriaList[0].Death.X"),
+    ("PrimaryCriteria.CriteriaList", [{"Episode": {"Gender": [{"CONCEPT_ID": 1}]}}], NotSupported, "CriteriaList[0].Episode.Gender"),
     ("PrimaryCriteria.CriteriaList", [{"Death": {"First": True}}], NotSupported, "CriteriaList[0].Death.First"),
-    ("PrimaryCriteria.CriteriaList", [{"DrugExposure": {"EffectiveDrugDose": {"Op": "gt", "Value": 1}}}], NotSupported, "EffectiveDrugDose"),
+    ("PrimaryCriteria.CriteriaList", [{"DrugExposure": {"EffectiveDrugDose": {"Op": "gt"}}}], NotCirce, "EffectiveDrugDose"),
     ("PrimaryCriteria.CriteriaList", [{"DrugEra": {"GapDays": {"Op": "gt", "Value": 1}}}], Contradictory, "DrugEra.GapDays"),
     ("PrimaryCriteria.CriteriaList", [{"Death": {}, "DrugEra": {}}], NotCirce, "CriteriaList[0]"),
     ("PrimaryCriteria.ObservationWindow", None, NotCirce, "$.PrimaryCriteria"),
@@ -129,8 +134,9 @@ def test_wrappers_give_the_name():
         found = parse(json.dumps(wrapper).encode())
         assert found.name == "Asthma"
         assert found.primary == bare.primary
-    with pytest.raises(NotSupported, match="surprise"):
-        parse({"expression": BASE, "surprise": 1})
+    assert [str(each) for each in parse({"expression": BASE, "surprise": 1}).warnings] == [
+        "$.surprise: It isn't part of the format, and nothing reads it."
+    ]
 
 
 def test_a_problem_inside_an_embedded_text_names_its_path():
@@ -169,7 +175,38 @@ def test_what_the_reference_silently_ignores_is_a_warning():
     specimen = {"Specimen": {"SpecimenSourceConcept": 4, "DateAdjustment": {"StartOffset": 3}}}
     found = parse(changed("PrimaryCriteria.CriteriaList", [specimen]))
     assert found.primary[0].adjustment is None
-    assert [warning.partition(" ")[2] for warning in found.warnings] == ["has no effect."] * 2
+    path = "$.PrimaryCriteria.CriteriaList[0].Specimen"
+    assert [str(each) for each in found.warnings] == [
+        f"{path}.SpecimenSourceConcept: SpecimenSourceConcept has no effect.",
+        f"{path}.DateAdjustment: DateAdjustment has no effect.",
+    ]
+
+
+WARNED = [
+    # where to put it, what, path in the warning, a word of it
+    ("_comment", "mine", "$._comment", "isn't part"),
+    (f"{CONDITION}.x-editor", {"colour": 1}, '$.PrimaryCriteria.CriteriaList[0].ConditionOccurrence["x-editor"]', "isn't part"),
+    ("ConceptSets.0.colour", "red", "$.ConceptSets[0].colour", "isn't part"),
+    ("InclusionRules.0.colour", "red", "$.InclusionRules[0].colour", "isn't part"),
+    (f"{CONDITION}.ConditionTypeExclude", True, "ConditionOccurrence.ConditionTypeExclude", "without ConditionType"),
+    (f"{CONDITION}.Gender", [], "ConditionOccurrence.Gender", "no concept"),
+    (f"{CONDITION}.Age", {"Op": "gt", "Value": 1, "Extent": 2}, "ConditionOccurrence.Age.Extent", "one value"),
+    ("InclusionRules.0.expression.Count", 3, "$.InclusionRules[0].expression.Count", "group ALL"),
+    (f"{CORRELATED}.Occurrence.CountColumn", "START_DATE", "Occurrence.CountColumn", "IsDistinct"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("path", "value", "place", "word"), WARNED)
+def test_warned_of_with_its_path(path, value, place, word):
+    (warning,) = parse(changed(path, value)).warnings
+    assert place in warning.where
+    assert word in str(warning)
+
+
+def test_a_misspelt_property_is_refused_and_told_the_near_one():
+    with pytest.raises(NotSupported) as caught:
+        parse(changed(f"{CONDITION}.OccurenceStartDate", {"Op": "gt", "Value": "2020-01-01"}))
+    assert "OccurrenceStartDate" in caught.value.mend
 
 
 def test_integers_written_as_text_are_integers():

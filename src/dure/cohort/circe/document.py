@@ -5,17 +5,22 @@ and deep nesting, each with its JSON path. Not responsible for: what the propert
 """
 
 import json
-from collections.abc import Iterator
-from dataclasses import dataclass
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 from decimal import Decimal
+from difflib import get_close_matches
 from typing import Any, NoReturn
 
+from dure.cohort.circe.nodes import Warned
 from dure.cohort.problems import NotCirce, NotJson, NotSupported
 
 MAX_BYTES = 32 * 2**20
 MAX_DEPTH = 60
 MAX_INTEGER = 2**63 - 1
 MAX_DECIMAL = Decimal(10) ** 14
+PROPERTY = re.compile(r"[A-Za-z][A-Za-z0-9]*")
+"""How the format names properties, in every version; what is named otherwise is somebody's own note."""
 
 
 @dataclass(frozen=True)
@@ -135,15 +140,25 @@ def _wrong(path: str, wanted: str) -> NotCirce:
 
 @dataclass(frozen=True)
 class Part:
-    """A value and its JSON path; every method raises `NotCirce` when the value isn't what was asked for."""
+    """A value and its JSON path; every method raises `NotCirce` when the value isn't what was asked for.
+
+    `heard` collects, for the whole document, what has no effect or another than it seems.
+    """
 
     value: Any
     path: str
+    heard: list[Warned] = field(default_factory=list, compare=False, repr=False)
 
     @property
     def says_nothing(self) -> bool:
         """Whether the value is null, an empty list, an empty object or an empty text."""
         return self.value is None or (isinstance(self.value, (list, dict, str)) and not self.value)
+
+    def warn(self, what: str, *, quirk: str = "", **values: str) -> None:
+        """Note that the value has no effect, or another than it seems."""
+        self.heard.append(
+            Warned(where=_shortened(self.path), what=what, quirk=quirk, values=tuple(values.items()))
+        )
 
     def wrong(self, wanted: str) -> NoReturn:
         raise _wrong(self.path, wanted)
@@ -183,7 +198,7 @@ class Part:
     def items(self) -> "list[Part]":
         if not isinstance(self.value, list):
             self.wrong("a list")
-        return [Part(item, f"{self.path}[{at}]") for at, item in enumerate(self.value)]
+        return [Part(item, f"{self.path}[{at}]", self.heard) for at, item in enumerate(self.value)]
 
     def fields(self) -> "Fields":
         if not isinstance(self.value, dict):
@@ -194,7 +209,7 @@ class Part:
         """The document that a text holds, or the part itself: web services nest a definition as text."""
         if not isinstance(self.value, str):
             return self
-        return Part(_checked(_load(self.value, self.path), self.path, 0), self.path)
+        return Part(_checked(_load(self.value, self.path), self.path, 0), self.path, self.heard)
 
 
 class Fields:
@@ -203,11 +218,13 @@ class Fields:
     def __init__(self, part: Part) -> None:
         self.part = part
         self._left: dict[str, Any] = dict(part.value)
+        self._known: list[str] = []
 
     def take(self, key: str) -> Part | None:
         """The property, or None where it is absent or null."""
+        self._known.append(key)
         value = self._left.pop(key, None)
-        return None if value is None else Part(value, join(self.part.path, key))
+        return None if value is None else Part(value, join(self.part.path, key), self.part.heard)
 
     def need(self, key: str) -> Part:
         part = self.take(key)
@@ -222,22 +239,30 @@ class Fields:
         for key in keys:
             self._left.pop(key, None)
 
-    def rest(self) -> Iterator[Part]:
-        """What hasn't been asked for and says something."""
+    def rest(self) -> Iterator[tuple[str, Part]]:
+        """What hasn't been asked for and says something, by name."""
         for key, value in self._left.items():
-            part = Part(value, join(self.part.path, key))
+            part = Part(value, join(self.part.path, key), self.part.heard)
             if not part.says_nothing:
-                yield part
+                yield key, part
 
-    def finish(self) -> None:
-        for part in self.rest():
-            raise unsupported(part)
+    def finish(self, *, describes: bool = False) -> None:
+        """Refuse what hasn't been asked for, since it could change rows; `describes`: in this object nothing could.
+
+        A name that no version of the format could have is somebody's note wherever it stands. Notes are warned of.
+        """
+        for key, part in self.rest():
+            if not describes and PROPERTY.fullmatch(key):
+                raise unsupported(part, key, self._known)
+            part.warn("It isn't part of the format, and nothing reads it.", quirk="without-effect")
 
 
-def unsupported(part: Part) -> NotSupported:
+def unsupported(part: Part, name: str, known: Iterable[str]) -> NotSupported:
     """The refusal of a property that could change who is in the cohort."""
+    near = get_close_matches(name[:80], known, n=1)
+    meant = f"If {near[0]} is meant, write that. Otherwise take" if near else "Take"
     return NotSupported(
-        "Dure doesn't know this property, or can't answer it, and it could change who is in the cohort.",
+        "Dure doesn't know this property, and it could change who is in the cohort.",
         where=_shortened(part.path),
-        mend="Take it out of the definition, or write what it means with what the manual's table of the language lists.",
+        mend=f"{meant} it out of the definition, or say what it means with what the manual's table of the language lists.",
     )

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from dure.cohort.predicates import Of, Operand
+from dure.cohort.relations import DERIVED
 from dure.omop.events import EVENT_TABLES, EventTable
 
 
@@ -21,6 +22,7 @@ class Kind(StrEnum):
     CONCEPTS = "list of concepts"
     SELECTION = "concept set, or any/no concept"
     CODESET = "number of a concept set"
+    REGION = "number of a concept set of regions"
     ABNORMAL = "true or false"
     WITHOUT_EFFECT = "accepted, without effect"
 
@@ -33,7 +35,7 @@ class Attribute:
         operand: what it compares; None for kinds that compare nothing themselves.
         exclude: the property that turns a list of concepts into an exclusion.
         range_of: the property whose range is used instead of its own.
-        quirk: what surprises here, for the manual.
+        quirk: what surprises here, by its name in `quirks`.
     """
 
     property: str
@@ -50,10 +52,12 @@ class CriteriaType:
 
     Attributes:
         name: its name in the file.
-        table: the events that it reads.
+        table: the events that it reads; of `CustomEra`, what its eras look like.
         source: the property that names the concept set of source concepts.
         has_codeset, has_first, has_period: whether it takes `CodesetId`, `First`, `UserDefinedPeriod`.
+        has_parts: whether it takes `CriteriaList` and `GapDays`, and joins those criteria's events to eras.
         adjusts: whether `DateAdjustment` works; `adjusts_from` whether its `StartWith` and `EndWith` do.
+        adjusting_quirk: the quirk where one of them doesn't.
         counts: what `CountColumn` may name, and what it counts.
     """
 
@@ -63,8 +67,10 @@ class CriteriaType:
     has_codeset: bool
     has_first: bool
     has_period: bool
+    has_parts: bool
     adjusts: bool
     adjusts_from: bool
+    adjusting_quirk: str
     counts: dict[str, Operand]
     attributes: tuple[Attribute, ...]
 
@@ -120,6 +126,7 @@ _GENDER = _concepts("Gender", GENDER)
 _SPECIALTY = _concepts("ProviderSpecialty", Operand(of=Of.PROVIDER, column="specialty_concept_id"))
 _PLACE = _concepts("PlaceOfService", Operand(of=Of.CARE_SITE, column="place_of_service_concept_id"))
 _VISIT = _concepts("VisitType", Operand(of=Of.VISIT, column="visit_concept_id"))
+_PLACE_LOCATION = Attribute(property="PlaceOfServiceLocation", kind=Kind.REGION)
 _OCCURRENCE_START = _dates("OccurrenceStartDate", START)
 _OCCURRENCE_END = _dates("OccurrenceEndDate", END)
 _CARE = (_AGE, *_GENDER, *_SPECIALTY, *_VISIT)
@@ -147,11 +154,13 @@ def _type(
     source: str | None = None,
     has_first: bool = True,
     has_period: bool = False,
+    has_parts: bool = False,
     adjusts: bool = True,
     adjusts_from: bool = True,
+    adjusting_quirk: str = "",
     counts: dict[str, Operand] | None = None,
 ) -> CriteriaType:
-    events = EVENT_TABLES[table]
+    events = DERIVED[table] if table in DERIVED else EVENT_TABLES[table]
     columns = {"START_DATE": START, "END_DATE": END, "VISIT_ID": Operand(of=Of.VISIT_ID)}
     if events.concept:
         columns["DOMAIN_CONCEPT"] = Operand(of=Of.CONCEPT, column=events.concept)
@@ -162,8 +171,10 @@ def _type(
         has_codeset=events.concept is not None,
         has_first=has_first,
         has_period=has_period,
+        has_parts=has_parts,
         adjusts=adjusts,
         adjusts_from=adjusts_from,
+        adjusting_quirk=adjusting_quirk,
         counts={**columns, "DURATION": LENGTH if events.end else Operand(of=Of.ONE_DAY), **(counts or {})},
         attributes=attributes,
     )
@@ -187,13 +198,15 @@ CRITERIA_TYPES: dict[str, CriteriaType] = {
             "DrugExposure",
             "drug_exposure",
             _OCCURRENCE_START,
-            _dates("OccurrenceEndDate", START, "compares the start of the exposure, not its end"),
+            _dates("OccurrenceEndDate", START, "drug-exposure-end-date"),
             *_concepts("DrugType", _column("drug_type_concept_id"), exclude="DrugTypeExclude"),
             _text("StopReason", "stop_reason"),
             _integers("Refills", _column("refills")),
             _decimals("Quantity", _column("quantity")),
             _integers("DaysSupply", _column("days_supply")),
             *_concepts("RouteConcept", _column("route_concept_id")),
+            _decimals("EffectiveDrugDose", _column("effective_drug_dose")),
+            *_concepts("DoseUnit", _column("dose_unit_concept_id")),
             _text("LotNumber", "lot_number"),
             *_CARE,
             source="DrugSourceConcept",
@@ -240,7 +253,7 @@ CRITERIA_TYPES: dict[str, CriteriaType] = {
             Attribute(
                 property="Abnormal",
                 kind=Kind.ABNORMAL,
-                quirk="works alone; the reference fails unless ValueAsConcept is there too",
+                quirk="measurement-abnormal",
             ),
             *_CARE,
             source="MeasurementSourceConcept",
@@ -271,13 +284,14 @@ CRITERIA_TYPES: dict[str, CriteriaType] = {
                 "VisitType",
                 _column("visit_type_concept_id"),
                 exclude="VisitTypeExclude",
-                quirk="compares where the record came from (visit_type_concept_id), not the kind of visit",
+                quirk="visit-type",
             ),
             _integers("VisitLength", LENGTH),
             _AGE,
             *_GENDER,
             *_SPECIALTY,
             *_PLACE,
+            _PLACE_LOCATION,
             source="VisitSourceConcept",
         ),
         _type(
@@ -287,10 +301,11 @@ CRITERIA_TYPES: dict[str, CriteriaType] = {
             _dates("VisitDetailEndDate", END),
             _selection("VisitDetailTypeCS", _column("visit_detail_type_concept_id")),
             _integers("VisitDetailLength", LENGTH),
-            _integers("Age", AGE_AT_END, "is the age at the end of the visit detail"),
+            _integers("Age", AGE_AT_END, "visit-detail-age"),
             _GENDER[1],
             _SPECIALTY[1],
             _PLACE[1],
+            _PLACE_LOCATION,
             source="VisitDetailSourceConcept",
         ),
         _type(
@@ -303,6 +318,7 @@ CRITERIA_TYPES: dict[str, CriteriaType] = {
             source="DeathSourceConcept",
             has_first=False,
             adjusts_from=False,
+            adjusting_quirk="death-date-adjustment",
         ),
         _type(
             "Specimen",
@@ -314,10 +330,11 @@ CRITERIA_TYPES: dict[str, CriteriaType] = {
             *_concepts("AnatomicSite", _column("anatomic_site_concept_id")),
             *_concepts("DiseaseStatus", _column("disease_status_concept_id")),
             _text("SourceId", "specimen_source_id"),
-            Attribute(property="SpecimenSourceConcept", kind=Kind.WITHOUT_EFFECT, quirk="has no effect"),
+            Attribute(property="SpecimenSourceConcept", kind=Kind.WITHOUT_EFFECT, quirk="specimen-ignores"),
             _AGE,
             *_GENDER,
             adjusts=False,
+            adjusting_quirk="specimen-ignores",
         ),
         _type(
             "ConditionEra",
@@ -336,7 +353,7 @@ CRITERIA_TYPES: dict[str, CriteriaType] = {
                 kind=Kind.INTEGERS,
                 operand=_column("gap_days"),
                 range_of="EraLength",
-                quirk="is compared with the range of EraLength, which must be there",
+                quirk="drug-era-gap-days",
             ),
             counts={"ERA_OCCURRENCES": _column("drug_exposure_count"), "GAP_DAYS": _column("gap_days")},
         ),
@@ -374,6 +391,36 @@ CRITERIA_TYPES: dict[str, CriteriaType] = {
             has_period=True,
             counts={"DOMAIN_CONCEPT": _column("payer_concept_id")},
         ),
+        _type(
+            "Episode",
+            "episode",
+            _dates("EpisodeStartDate", START),
+            _dates("EpisodeEndDate", END),
+            _integers("EpisodeNumber", _column("episode_number")),
+            _AGE,
+            _GENDER[1],
+            _selection("EpisodeObjectConceptCS", _column("episode_object_concept_id")),
+            _selection("EpisodeTypeCS", _column("episode_type_concept_id")),
+        ),
+        _type(
+            "CustomEra",
+            "eras",
+            _dates("StartDate", START),
+            _dates("EndDate", END),
+            _integers("AgeAtStart", AGE_AT_START),
+            _GENDER[1],
+            _integers("Duration", LENGTH),
+            has_parts=True,
+        ),
+        _type(
+            "LocationRegion",
+            "residences",
+            Attribute(property="StartDate", kind=Kind.WITHOUT_EFFECT, quirk="location-region"),
+            Attribute(property="EndDate", kind=Kind.WITHOUT_EFFECT, quirk="location-region"),
+            has_first=False,
+            adjusts=False,
+            adjusting_quirk="location-region",
+        ),
     )
 }
 
@@ -381,11 +428,11 @@ DEMOGRAPHICS: tuple[Attribute, ...] = (
     _AGE,
     *_GENDER,
     Attribute(property="Race", kind=Kind.CONCEPTS, operand=Operand(of=Of.PERSON, column="race_concept_id")),
-    _selection("RaceCS", GENDER, "compares the person's gender"),
+    _selection("RaceCS", GENDER, "demographic-race-and-ethnicity-sets"),
     Attribute(
         property="Ethnicity", kind=Kind.CONCEPTS, operand=Operand(of=Of.PERSON, column="ethnicity_concept_id")
     ),
-    _selection("EthnicityCS", GENDER, "compares the person's gender"),
+    _selection("EthnicityCS", GENDER, "demographic-race-and-ethnicity-sets"),
     _OCCURRENCE_START,
     _OCCURRENCE_END,
 )

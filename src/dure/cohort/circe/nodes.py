@@ -4,7 +4,7 @@ Responsible for: the shape of a parsed definition. Not responsible for: reading 
 criterion may have (`language`).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
 from enum import StrEnum
@@ -40,6 +40,8 @@ class Concepts:
 
     ids: tuple[int, ...]
     exclude: bool = False
+    names: tuple[str, ...] = field(default=(), compare=False)
+    """Of the ids, as the file gives them ("" where it doesn't); for people."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,6 +107,7 @@ class Criterion:
         type: name of the criteria type in the language.
         codeset, source_codeset: numbers of concept sets; both given means both must hold.
         first: only each person's first event of the concept sets, before any other filter.
+        parts, gap_days: of a `CustomEra`, the events that its eras are made of and the days that they may lie apart.
     """
 
     type: str
@@ -115,6 +118,8 @@ class Criterion:
     adjustment: DateAdjustment | None
     period: Period | None
     correlated: "Group | None"
+    parts: "tuple[Criterion, ...]" = ()
+    gap_days: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -221,6 +226,25 @@ class CustomEra:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Warned:
+    """Something in the file that has no effect, or another than it seems.
+
+    Attributes:
+        where: its JSON path.
+        what: a sentence, with {names} where its values belong.
+        quirk: the quirk behind it, by name; "" if there is none.
+    """
+
+    where: str
+    what: str
+    quirk: str = ""
+    values: tuple[tuple[str, str], ...] = ()
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.what.format(**dict(self.values))}"
+
+
+@dataclass(frozen=True, kw_only=True)
 class CohortExpression:
     """A whole definition.
 
@@ -230,7 +254,8 @@ class CohortExpression:
         censoring: events that end a stay in the cohort.
         era_pad: days between two stays that still join them.
         censor_window: dates that stays are cut to.
-        warnings: what the format's reference silently ignores, one sentence each.
+        warnings: what the format's reference silently ignores or takes otherwise than it seems. Two files that differ in
+            nothing else are equal.
     """
 
     name: str
@@ -247,4 +272,4 @@ class CohortExpression:
     censoring: tuple[Criterion, ...]
     era_pad: int
     censor_window: Period | None
-    warnings: tuple[str, ...]
+    warnings: tuple[Warned, ...] = field(default=(), compare=False)

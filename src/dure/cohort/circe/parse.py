@@ -4,6 +4,7 @@ Responsible for: the structure of the file, and refusing, with its JSON path, wh
 Criteria types and attributes come from `language`; values from `values`. Not responsible for: planning.
 """
 
+from dataclasses import replace
 from typing import Any
 
 from dure.cohort.circe.document import Fields, Part, read, unsupported
@@ -26,6 +27,7 @@ from dure.cohort.circe.nodes import (
     OccurrenceType,
     Window,
 )
+from dure.cohort.circe.quirks import QUIRKS
 from dure.cohort.circe.values import DAYS, codeset_number, days, filter_value, period
 from dure.cohort.problems import Contradictory, NotCirce, NotSupported
 from dure.omop.concept_sets import ConceptSet, ConceptSetItem, canonical
@@ -36,6 +38,8 @@ LABELS = ("description", "createdBy", "createdDate", "modifiedBy", "modifiedDate
 
 def parse(source: bytes | str | dict[str, Any]) -> CohortExpression:
     """A cohort definition from a Circe expression, bare or as ATLAS exports it (`{"name", "expression"}`).
+
+    What has no effect, or another than it seems, is in its `warnings`.
 
     Raises:
         NotJson, NotCirce: the file isn't what it should be.
@@ -49,18 +53,17 @@ def parse(source: bytes | str | dict[str, Any]) -> CohortExpression:
         name = label.text() if label else ""
         wrapper.ignore("id", "expressionType", *LABELS)
         document = wrapper.need("expression").embedded()
-        wrapper.finish()
+        wrapper.finish(describes=True)
     return _Parser(document.fields(), name).expression()
 
 
 class _Parser:
-    """One file's reading: which concept sets there are, and what was silently ignored."""
+    """One file's reading."""
 
     def __init__(self, root: Fields, name: str) -> None:
         self.root = root
         self.name = name
         self.concept_sets: dict[int, ConceptSet] = {}
-        self.warnings: list[str] = []
 
     def expression(self) -> CohortExpression:
         root = self.root
@@ -69,13 +72,7 @@ class _Parser:
         for part in _list(root.take("ConceptSets")):
             self._concept_set(part)
         primary = root.need("PrimaryCriteria").fields()
-        criteria = tuple(self._criterion(part) for part in primary.need("CriteriaList").items())
-        if not criteria:
-            raise NotCirce(
-                "There is no primary criterion.",
-                where=f"{primary.part.path}.CriteriaList",
-                mend="Add the event that people enter the cohort with.",
-            )
+        criteria = self._criteria(primary.need("CriteriaList"))
         observation = primary.need("ObservationWindow").fields()
         prior, post = (days(observation.take(key), default=0) for key in ("PriorDays", "PostDays"))
         observation.finish()
@@ -95,11 +92,10 @@ class _Parser:
             censoring=tuple(self._criterion(part) for part in _list(root.take("CensoringCriteria"))),
             era_pad=_era_pad(root.take("CollapseSettings")),
             censor_window=period(root.take("CensorWindow")),
-            warnings=tuple(self.warnings),
         )
         primary.finish()
         root.finish()
-        return result
+        return replace(result, warnings=tuple(root.part.heard))
 
     def _concept_set(self, part: Part) -> None:
         fields = part.fields()
@@ -115,7 +111,7 @@ class _Parser:
         items = canonical(_item(item) for item in _list(expression.take("items")))
         fields.ignore(*LABELS)
         expression.finish()
-        fields.finish()
+        fields.finish(describes=True)
         self.concept_sets[number] = ConceptSet(id=number, name=name.text() if name else "", items=items)
 
     def _codeset(self, part: Part | None) -> int | None:
@@ -128,7 +124,7 @@ class _Parser:
         name = next(iter(part.value))
         body = part.fields().need(name)
         if name not in CRITERIA_TYPES:
-            raise unsupported(body)
+            raise unsupported(body, name, CRITERIA_TYPES)
         kind, fields = CRITERIA_TYPES[name], body.fields()
         correlated = fields.take("CorrelatedCriteria")
         group = self._group(correlated) if correlated else None
@@ -141,20 +137,39 @@ class _Parser:
             adjustment=self._adjustment(fields.take("DateAdjustment"), kind),
             period=period(fields.take("UserDefinedPeriod")) if kind.has_period else None,
             correlated=None if group is None or group.is_empty else group,
+            parts=self._criteria(fields.need("CriteriaList")) if kind.has_parts else (),
+            gap_days=days(fields.take("GapDays"), default=0) if kind.has_parts else 0,
         )
         fields.finish()
         return criterion
+
+    def _criteria(self, part: Part) -> tuple[Criterion, ...]:
+        """A list of criteria that may not be empty: one without would have no events."""
+        criteria = tuple(self._criterion(each) for each in part.items())
+        if not criteria:
+            raise NotCirce(
+                "The list of criteria is empty, so there are no events.",
+                where=part.path,
+                mend="Add the events that are meant.",
+            )
+        return criteria
 
     def _filters(self, fields: Fields, attributes: tuple[Attribute, ...]) -> tuple[Filter, ...]:
         parts = {attribute.property: fields.take(attribute.property) for attribute in attributes}
         found = []
         for attribute in attributes:
             part = parts[attribute.property]
-            exclude = _flag(fields.take(attribute.exclude)) if attribute.exclude else False
+            turned = fields.take(attribute.exclude) if attribute.exclude else None
+            exclude = _flag(turned)
+            if turned is not None and exclude and (part is None or part.says_nothing):
+                turned.warn(
+                    "It has no effect without {list}.", quirk="without-effect", list=attribute.property
+                )
             if part is None:
                 continue
+            if attribute.quirk and (note := QUIRKS[attribute.quirk].note):
+                part.warn(note, quirk=attribute.quirk, property=attribute.property)
             if attribute.kind is Kind.WITHOUT_EFFECT:
-                self.warnings.append(f"{part.path} has no effect.")
                 continue
             if attribute.range_of:
                 own, part = part, parts[attribute.range_of]
@@ -164,7 +179,6 @@ class _Parser:
                         where=own.path,
                         mend=f"Give {attribute.range_of}, or take {attribute.property} out.",
                     )
-                self.warnings.append(f"{own.path} is compared with the range of {attribute.range_of}.")
             value = filter_value(attribute.kind, part, exclude=exclude, concept_sets=self.concept_sets)
             if value is not None:
                 found.append(Filter(property=attribute.property, value=value))
@@ -186,9 +200,12 @@ class _Parser:
             end_offset=days(fields.take("EndOffset"), default=0),
         )
         fields.finish()
+        moved = (starts, ends) != (DateField.START, DateField.END)
         if not kind.adjusts:
-            self.warnings.append(f"{part.path} has no effect.")
+            part.warn("{property} has no effect.", quirk=kind.adjusting_quirk, property="DateAdjustment")
             return None
+        if moved and not kind.adjusts_from:
+            part.warn(QUIRKS[kind.adjusting_quirk].note, quirk=kind.adjusting_quirk)
         return adjustment
 
     def _group(self, part: Part) -> Group:
@@ -210,6 +227,8 @@ class _Parser:
         if word not in set(GroupType):
             kind.wrong("ALL, ANY, AT_LEAST or AT_MOST")
         counted = GroupType(word) in {GroupType.AT_LEAST, GroupType.AT_MOST}
+        if count is not None and not counted:
+            count.warn("It has no effect in a group {type}.", quirk="without-effect", type=word)
         if counted and count is None:
             raise NotCirce(f"The group {word} has no Count.", where=part.path, mend="Add Count.")
         return Group(
@@ -254,6 +273,7 @@ class _Parser:
         for at, part in enumerate(parts):
             fields = part.fields()
             name, description = fields.take("name"), fields.take("description")
+            fields.ignore(*LABELS)
             rules.append(
                 InclusionRule(
                     name=name.text() if name and name.value else f"Rule {at + 1}",
@@ -261,7 +281,7 @@ class _Parser:
                     group=self._group(fields.need("expression")),
                 )
             )
-            fields.finish()
+            fields.finish(describes=True)
         return tuple(rules)
 
     def _end(self, part: Part) -> DateOffset | CustomEra | None:
@@ -385,5 +405,7 @@ def _occurrence(part: Part, kind: CriteriaType) -> Occurrence:
             where=column.path if column else part.path,
             mend=f"Count one of {', '.join(sorted(kind.counts))}.",
         )
+    if column is not None and not distinct:
+        column.warn("It has no effect without IsDistinct.", quirk="without-effect")
     fields.finish()
     return Occurrence(type=type_, count=count, distinct=name if distinct else None)

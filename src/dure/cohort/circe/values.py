@@ -70,12 +70,19 @@ def filter_value(kind: Kind, part: Part, *, exclude: bool, concept_sets: Contain
         case Kind.TEXT:
             return _text(part)
         case Kind.CONCEPTS:
-            ids = tuple(sorted({_concept(item) for item in part.items()}))
-            return Concepts(ids=ids, exclude=exclude) if ids else None
-        case Kind.CODESET:
+            named = {_concept(item): _concept_name(item) for item in part.items()}
+            if not named:
+                part.warn("It lists no concept, so it filters nothing.", quirk="without-effect")
+                return None
+            ids = tuple(sorted(named))
+            return Concepts(ids=ids, exclude=exclude, names=tuple(named[each] for each in ids))
+        case Kind.CODESET | Kind.REGION:
             return Selection(codeset=codeset_number(part, concept_sets))
         case Kind.ABNORMAL:
-            return Flag() if part.flag() else None
+            if part.flag():
+                return Flag()
+            part.warn("It says false, so it filters nothing.", quirk="without-effect")
+            return None
         case Kind.SELECTION:
             fields = part.fields()
             number, negated = fields.take("CodesetId"), fields.take("IsExclusion")
@@ -97,6 +104,12 @@ def _range(part: Part, read: Callable[[Part], int | Decimal | date]) -> Range:
     value, extent = fields.need("Value"), fields.take("Extent")
     if comparison in _BETWEEN and extent is None:
         fields.need("Extent")
+    if comparison not in _BETWEEN and extent is not None:
+        extent.warn(
+            "It has no effect where {op} compares with one value.",
+            quirk="without-effect",
+            op=comparison.value,
+        )
     fields.finish()
     return Range(
         op=comparison, value=read(value), extent=read(extent) if extent and comparison in _BETWEEN else None
@@ -128,3 +141,8 @@ def _text(part: Part) -> Text:
 
 def _concept(part: Part) -> int:
     return part.fields().need("CONCEPT_ID").integer(-(2**63), 2**63 - 1)
+
+
+def _concept_name(part: Part) -> str:
+    name = part.value.get("CONCEPT_NAME")
+    return name if isinstance(name, str) else ""

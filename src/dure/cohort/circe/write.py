@@ -124,6 +124,9 @@ def criterion(each: Criterion) -> Document:
         body[str(kind.source)] = each.source_codeset
     if each.first:
         body["First"] = True
+    if each.parts:
+        body["CriteriaList"] = [criterion(part) for part in each.parts]
+        body["GapDays"] = each.gap_days
     if each.period is not None:
         body["UserDefinedPeriod"] = _period(each.period)
     if each.adjustment is not None:
@@ -154,7 +157,7 @@ def _value(attribute: Attribute, value: Value) -> Any:
             return {"Op": str(op), **ends}
         case Concepts(ids=ids):
             return [{"CONCEPT_ID": id_} for id_ in ids]
-        case Selection(codeset=codeset) if attribute.kind is Kind.CODESET:
+        case Selection(codeset=codeset) if attribute.kind in {Kind.CODESET, Kind.REGION}:
             return codeset
         case Selection(codeset=codeset, exclude=exclude):
             return {"CodesetId": codeset, "IsExclusion": exclude}
