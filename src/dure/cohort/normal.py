@@ -20,16 +20,50 @@ from dure.cohort.circe.nodes import (
     CohortExpression,
     Correlated,
     Criterion,
+    DateField,
     Endpoint,
     Group,
     GroupType,
     Limit,
     Occurrence,
     OccurrenceType,
+    Window,
 )
 from dure.omop.concept_sets import ConceptSet, ConceptSetItem
 
 HOLDS = Group(type=GroupType.ALL, count=0, criteria=(), demographics=(), groups=())
+OBSERVED = Group(
+    type=GroupType.ALL,
+    count=0,
+    criteria=(
+        Correlated(
+            criterion=Criterion(
+                type="Death",
+                codeset=None,
+                source_codeset=None,
+                first=False,
+                filters=(),
+                adjustment=None,
+                period=None,
+                correlated=None,
+            ),
+            windows=(
+                Window(
+                    start=Endpoint(days=None, before=True),
+                    end=Endpoint(days=None, before=False),
+                    index=DateField.START,
+                    event=DateField.START,
+                ),
+            ),
+            occurrence=Occurrence(type=OccurrenceType.AT_LEAST, count=0, distinct=None),
+            same_visit=False,
+            ignore_observation_period=False,
+        ),
+    ),
+    demographics=(),
+    groups=(),
+)
+"""What nested criteria that always hold still ask: that the event lies in an observation period."""
 CODESETS = ("codeset", "source_codeset")
 """The fields of nodes that hold a concept set's number."""
 
@@ -174,7 +208,7 @@ def _simpler(node: Any) -> Any:
         case Occurrence(type=OccurrenceType.AT_MOST, count=0):
             return replace(node, type=OccurrenceType.EXACTLY)
         case Criterion(correlated=group) if group is not None and group.is_empty:
-            return replace(node, correlated=None)
+            return replace(node, correlated=OBSERVED)
         case Group():
             return _simpler_group(node)
         case CohortExpression():

@@ -392,6 +392,17 @@ def test_nested_criteria_ask_about_the_events_around_an_event(people, engine):
     assert engine(definition(rules=[group(near(tested, 0, 20))])) == [(1, 0, 0)]
 
 
+def test_nested_criteria_that_always_hold_still_ask_for_an_observation_period(people, engine):
+    people.person(1, observed=((0, 100),))
+    people.condition(1, 10)
+    people.drug(1, -5)
+    always = near(TEST, -30, 30, times=(AT_LEAST, 0))
+    plain = near(DRUG, -30, 0, IgnoreObservationPeriod=True)
+    nested = near(where(DRUG, CorrelatedCriteria=group(always)), -30, 0, IgnoreObservationPeriod=True)
+    assert engine(definition(rules=[group(plain)]))
+    assert not engine(definition(rules=[group(nested)]))
+
+
 def test_adjusted_dates_are_what_filters_and_windows_see(people, engine):
     people.person(1)
     people.condition(1, 0, end=10)

@@ -110,7 +110,7 @@ def test_a_folder_without_definitions_is_a_mistake_of_usage(cdm, tmp_path):
 def test_explain_says_the_definition_the_plan_and_the_sql(definition, capsys):
     assert call("explain", definition, "--plan", "--sql") == 0
     shown = capsys.readouterr().out
-    assert "condition occurrence of asthma" in shown
+    assert "a diagnosis of “asthma”" in shown
     assert "Primary" in shown
     assert "ROW_NUMBER()" in shown
 
@@ -168,3 +168,17 @@ def test_concepts_are_shown_and_written(cdm, definition, tmp_path, capsys):
     assert "itself" in out.read_text()
     assert "1 rows in" in capsys.readouterr().out
     assert call("concepts", definition, "--cdm", cdm, "--set", 9) == 2
+
+
+def test_explain_speaks_korean(definition, capsys):
+    assert call("explain", definition, "--lang", "ko") == 0
+    assert "“asthma” 진단" in capsys.readouterr().out
+    assert call("explain", definition, "--lang", "xx") == 2
+
+
+def test_run_warns_on_standard_error_with_the_path(cdm, definition, tmp_path, capsys):
+    definition.write_text(json.dumps(DEFINITION | {"_note": "mine"}))
+    assert call("run", definition, "--cdm", cdm, "--out", tmp_path / "rows.parquet") == 0
+    heard = capsys.readouterr()
+    assert "$._note: It isn't part of the format" in heard.err
+    assert "_note" not in heard.out

@@ -122,6 +122,31 @@ def test_a_missing_table_is_named_before_anything_runs(engine):
     assert left_behind(engine) == []
 
 
+LACKING = [
+    # criterion, what the database lacks
+    ({"LocationRegion": {}}, "location"),
+    ({"Episode": {}}, "episode"),
+    ({"CustomEra": {"CriteriaList": [{"Episode": {}}]}}, "episode"),
+    ({"VisitOccurrence": {"PlaceOfServiceLocation": 0}}, "location"),
+    ({"DrugExposure": {"EffectiveDrugDose": {"Op": "gt", "Value": 1}}}, "effective_drug_dose"),
+    ({"DrugExposure": {"DoseUnit": [{"CONCEPT_ID": 1}]}}, "dose_unit_concept_id"),
+]
+
+
+@pytest.mark.parametrize(("criterion", "lacking"), LACKING)
+def test_what_a_cdm_may_lack_is_named(engine, criterion, lacking):
+    engine.connection.execute("CREATE TABLE drug_exposure (drug_exposure_id BIGINT)")
+    engine.connection.execute("CREATE TABLE visit_occurrence (visit_occurrence_id BIGINT)")
+    source = {
+        "ConceptSets": [{"id": 0, "name": "", "expression": {}}],
+        "PrimaryCriteria": {"CriteriaList": [criterion], "ObservationWindow": {}},
+    }
+    again = DuckDBEngine(engine.connection, engine.dataset, engine._spill)
+    with pytest.raises(MissingTable, match=lacking) as caught:
+        run(again, plan(parse(source), cdm_version="5.4"))
+    assert lacking in caught.value.where
+
+
 def test_a_concept_set_resolves_to_ids_in_order(engine):
     items = (
         ConceptSetItem(concept=1, descendants=True),
