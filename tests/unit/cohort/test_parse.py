@@ -155,6 +155,17 @@ def test_numbers_round_as_the_format_has_it():
     assert found["Age"] == Range(op=Comparison.LESS, value=18)
 
 
+@pytest.mark.parametrize(
+    ("written", "read"), [("-0.00001", "0.0000"), ("1e-9999999", "0.0000"), ("-0.00005", "-0.0001")]
+)
+def test_numbers_near_nothing(written, read):
+    text = json.dumps(
+        changed("PrimaryCriteria.CriteriaList", [{"Measurement": {"RangeLow": {"Op": "gt", "Value": "N"}}}])
+    )
+    (found,) = parse(text.replace('"N"', written)).primary[0].filters
+    assert str(found.value.value) == read
+
+
 def test_defaults():
     document = changed("PrimaryCriteria.PrimaryCriteriaLimit", None)
     del document["InclusionRules"], document["EndStrategy"], document["CensorWindow"]

@@ -8,7 +8,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from difflib import get_close_matches
 from typing import Any, NoReturn
 
@@ -114,11 +114,18 @@ def _number(text: str, path: str) -> int | Decimal:
         if len(digits) <= 19 and abs(int(text)) <= MAX_INTEGER:
             return int(text)
         raise _wrong(path, "an integer of at most 64 bits")
-    if len(text) <= 400:
-        number = Decimal(text)
-        if number.is_finite() and abs(number) <= MAX_DECIMAL:
-            return number
+    number = _decimal(text) if len(text) <= 400 else None
+    if number is not None and number.is_finite() and number.copy_abs() <= MAX_DECIMAL:
+        return number
     raise _wrong(path, "a number below 10 to the 14th")
+
+
+def _decimal(text: str) -> Decimal | None:
+    """None where the exponent is beyond what decimals hold."""
+    try:
+        return Decimal(text)
+    except InvalidOperation:
+        return None
 
 
 def join(path: str, key: str) -> str:

@@ -33,6 +33,8 @@ from dure.cohort.problems import Contradictory, NotCirce, NotSupported
 from dure.omop.concept_sets import ConceptSet, ConceptSetItem, canonical
 
 MAX_RULES = 62
+MAX_ERAS = 5
+"""How deep a `CustomEra` may be made of others: each is several queries inside one another."""
 LABELS = ("description", "createdBy", "createdDate", "modifiedBy", "modifiedDate", "tags", "hasWriteAccess")
 
 
@@ -64,6 +66,7 @@ class _Parser:
         self.root = root
         self.name = name
         self.concept_sets: dict[int, ConceptSet] = {}
+        self.eras = 0
 
     def expression(self) -> CohortExpression:
         root = self.root
@@ -137,11 +140,23 @@ class _Parser:
             adjustment=self._adjustment(fields.take("DateAdjustment"), kind),
             period=period(fields.take("UserDefinedPeriod")) if kind.has_period else None,
             correlated=None if group is None or group.is_empty else group,
-            parts=self._criteria(fields.need("CriteriaList")) if kind.has_parts else (),
+            parts=self._parts(fields.need("CriteriaList")) if kind.has_parts else (),
             gap_days=days(fields.take("GapDays"), default=0) if kind.has_parts else 0,
         )
         fields.finish()
         return criterion
+
+    def _parts(self, part: Part) -> tuple[Criterion, ...]:
+        if self.eras == MAX_ERAS:
+            raise NotSupported(
+                f"Eras are made of eras more than {MAX_ERAS} deep.",
+                where=part.path,
+                mend="Name the events themselves.",
+            )
+        self.eras += 1
+        parts = self._criteria(part)
+        self.eras -= 1
+        return parts
 
     def _criteria(self, part: Part) -> tuple[Criterion, ...]:
         """A list of criteria that may not be empty: one without would have no events."""

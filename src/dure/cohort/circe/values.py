@@ -126,7 +126,7 @@ def whole(part: Part) -> int:
 
 def rounded(part: Part) -> Decimal:
     """A number of four decimals, halves away from zero, as the format has it."""
-    return part.number().quantize(FOUR_PLACES, rounding=ROUND_HALF_UP)
+    return part.number().quantize(FOUR_PLACES, rounding=ROUND_HALF_UP) + 0  # no minus before nothing
 
 
 def _text(part: Part) -> Text:
