@@ -71,3 +71,22 @@ def test_pathways_of_diabetes(nation, mode):
     top = next(row for row in found["paths"] if row["people"] is not None)
     assert top["path"] in {"metformin", "empagliflozin"}
     assert all(row["people"] is None or row["people"] >= 10 for row in found["paths"])
+
+
+def test_infarction_is_standardised_by_age(nation):
+    found = asked(nation, "9_infarction_standardised.yaml")
+    (row,) = found["standardised"]
+    assert row["standard"] == "who_2000"
+    low, rate, high = (row[f"standardised_rate_{name}"] for name in ("low", "per_1000_person_years", "high"))
+    assert 0 < low < rate < high
+    assert 30 < row["standard_covered_percent"] < 100, "children aren't among adults seen"
+    crude = found["overall"][0]["rate_per_1000_person_years"]
+    assert rate < crude, "patients are older than the world"
+
+
+def test_diabetes_is_prevalent(nation):
+    found = asked(nation, "10_diabetes_prevalence.yaml")
+    (row,) = found["overall"]
+    assert 0 < row["prevalence_low"] < row["prevalence_percent"] < row["prevalence_high"] < 50
+    by_age = {each["age"]: each["prevalence_percent"] for each in found["by_age"]}
+    assert by_age["60-69"] > by_age["30-39"]

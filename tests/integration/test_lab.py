@@ -1,7 +1,7 @@
 """A study over five databases equals the study over the undivided one: OHDSI's GiBleed example, split at random."""
 
 import json
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -16,6 +16,7 @@ from dure.study.kinds.distribution import Distribution
 from dure.study.kinds.feasibility import Feasibility
 from dure.study.kinds.incidence import Incidence
 from dure.study.kinds.pathways import TreatmentPathways
+from dure.study.kinds.prevalence import Prevalence
 from dure.study.report import Part
 from dure.study.spec import Purpose, Study
 from dure.wire.messages import Provenance
@@ -38,6 +39,15 @@ QUESTIONS = {
         clean_window=30,
         first_year=1950,
         last_year=2019,
+    ),
+    "standardised": Incidence(
+        target=cohort("celecoxib"), outcome=cohort("gi_bleed"), breakdowns=(), standard="who_2000"
+    ),
+    "prevalence": Prevalence(
+        target=cohort("celecoxib"),
+        condition=cohort("gi_bleed"),
+        first_day=date(1990, 1, 1),
+        last_day=date(1999, 12, 31),
     ),
     "characterise": Characterise(target=cohort("celecoxib"), comparator=cohort("gi_bleed")),
     "pathways": TreatmentPathways(

@@ -43,7 +43,7 @@ ASKERS = {
     "isul": "Isul Cosmetics",
 }
 AUTO_SIGN = AutoSign(
-    kinds=("feasibility", "incidence", "distribution"),
+    kinds=("characterise", "distribution", "feasibility", "incidence", "pathways", "prevalence"),
     purposes=("trial_design", "safety", "research", "actuarial_tables"),
     modes=(Mode.TOTAL,),
     askers=tuple(ASKERS),

@@ -12,6 +12,7 @@ from dure.study.kinds.distribution import DistributionKind
 from dure.study.kinds.feasibility import FeasibilityKind
 from dure.study.kinds.incidence import IncidenceKind
 from dure.study.kinds.pathways import PathwaysKind
+from dure.study.kinds.prevalence import PrevalenceKind
 
 KINDS: dict[str, Kind[Any]] = {
     kind.name: kind
@@ -21,6 +22,7 @@ KINDS: dict[str, Kind[Any]] = {
         FeasibilityKind(),
         IncidenceKind(),
         PathwaysKind(),
+        PrevalenceKind(),
     )
 }
 

@@ -14,7 +14,9 @@ from dure.features.time_at_risk import Anchor, Spans, Window, at_risk
 from dure.stats.base import Frame
 from dure.stats.intervals import poisson_exact
 from dure.stats.rates import RateCell, Rates, RatesParams, RatesResult
-from dure.study.kinds.base import Carried, Cohort, Kind, Step, check_years
+from dure.stats.standard_populations import BANDS, STANDARDS
+from dure.stats.standardisation import direct
+from dure.study.kinds.base import BadQuestion, Carried, Cohort, Kind, Step, check_years
 from dure.study.report import Chart, Table, Value
 from dure.wire.codec import message
 
@@ -31,6 +33,20 @@ COLUMNS = (
     "rate_high",
     "proportion_percent",
 )
+
+
+STANDARDISED = (
+    "standardised_rate_per_1000_person_years",
+    "standardised_rate_low",
+    "standardised_rate_high",
+    "standard_covered_percent",
+)
+Standard = Literal["none", "who_2000", "europe_2013", "own"]
+NAMES = {
+    "who_2000": "the WHO world standard 2000-2025",
+    "europe_2013": "the European standard population 2013",
+    "own": "the asker's own weights",
+}
 
 
 @message
@@ -59,6 +75,21 @@ class Incidence:
     ] = ("age", "sex", "year")
     first_year: Annotated[int, Field(title="First year", ge=1900, le=2200)] = 2010
     last_year: Annotated[int, Field(title="Last year", ge=1900, le=2200)] = 2026
+    standard: Annotated[
+        Standard,
+        Field(
+            title="Standardise by age to",
+            description="WHO's world standard 2000-2025, the European standard 2013, or your own weights.",
+        ),
+    ] = "none"
+    own_standard: Annotated[
+        tuple[Annotated[float, Field(ge=0)], ...],
+        Field(
+            title="Own weights",
+            description="Ten numbers in any unit, for ages 0-9, 10-19 and so on to 90 and over.",
+            max_length=10,
+        ),
+    ] = ()
 
 
 class IncidenceKind(Kind[Incidence]):
@@ -71,6 +102,18 @@ class IncidenceKind(Kind[Incidence]):
         for definition in (spec.target, spec.outcome):
             cohort.plan(cohort.parse(definition.circe), cdm_version="5.4")
         check_years(spec.first_year, spec.last_year)
+        if (spec.standard == "own") != bool(spec.own_standard):
+            raise BadQuestion(
+                "Own weights and the choice of them go together.",
+                where="question.standard, question.own_standard",
+                mend="Write standard: own and ten weights, or leave both out.",
+            )
+        if spec.own_standard and (len(spec.own_standard) != len(BANDS) or not sum(spec.own_standard)):
+            raise BadQuestion(
+                f"{len(spec.own_standard)} weights are given, or they are all 0.",
+                where="question.own_standard",
+                mend=f"Give {len(BANDS)}: for ages {', '.join(BANDS)}.",
+            )
 
     def steps(self, spec: Incidence) -> tuple[Step, ...]:
         return (Step(name="rates", statistic=Rates(), params=_params(spec)),)
@@ -118,8 +161,20 @@ class IncidenceKind(Kind[Incidence]):
                 ),
             )
             for strata in _params(spec).strata
+            if strata.name in spec.breakdowns
         )
-        return (overall, *by_strata)
+        if spec.standard == "none":
+            return (overall, *by_strata)
+        standardised = Table(
+            name="standardised",
+            title="Incidence standardised by age",
+            columns=("hospital", "standard", *STANDARDISED),
+            rows=tuple(
+                (name, spec.standard, *_standardised(_weights(spec), result.strata["age"]))
+                for name, result in found.items()
+            ),
+        )
+        return (overall, standardised, *by_strata)
 
     def charts(self, spec: Incidence) -> tuple[Chart, ...]:
         return tuple(
@@ -137,6 +192,15 @@ class IncidenceKind(Kind[Incidence]):
         )
 
     def methods(self, spec: Incidence) -> tuple[str, ...]:
+        standardised = (
+            ()
+            if spec.standard == "none"
+            else (
+                "Rates were standardised directly by age in ten-year bands"
+                f" ({_named(spec)}), with the interval of Fay and Feuer (1997). Bands without a shown number are left out of the"
+                " standard as well; the share of the standard that is covered is given. People of unknown age have no part in it.",
+            )
+        )
         return (
             f"New occurrences of “{spec.outcome.name}” were counted among people of “{spec.target.name}” (OHDSI Circe"
             f" definitions). Time at risk ran from the cohort's {spec.start_anchor} plus {spec.start_offset} days to its"
@@ -148,13 +212,39 @@ class IncidenceKind(Kind[Incidence]):
             " computed from the released numbers. The proportion is people with at least one counted outcome among"
             " people with at least one day at risk. Age is the difference between the calendar year in which the time at"
             " risk starts and the year of birth.",
+            *standardised,
         )
 
 
+def _named(spec: Incidence) -> str:
+    return NAMES[spec.standard]
+
+
+def _weights(spec: Incidence) -> tuple[float, ...]:
+    return spec.own_standard if spec.standard == "own" else STANDARDS[spec.standard]
+
+
+def _standardised(weights: tuple[float, ...], ages: tuple[RateCell, ...]) -> tuple[Value, ...]:
+    """The standardised rate and its interval per 1,000 person-years, and how much of the standard it covers."""
+    known = [
+        (cell.outcomes, cell.days / DAYS_A_YEAR / PER, weight)
+        for cell, weight in zip(ages, weights, strict=False)
+        if cell.outcomes is not None and cell.days
+    ]
+    covered = sum(weight for _, _, weight in known)
+    if not covered:
+        return (None, None, None, 0.0)
+    events, years, standard = zip(*known, strict=True)
+    rate = direct(events, years, standard)
+    return (rate.value, rate.low, rate.high, 100 * covered / sum(weights))
+
+
 def _params(spec: Incidence) -> RatesParams:
-    return RatesParams(
-        strata=breakdowns(spec.breakdowns, first_year=spec.first_year, last_year=spec.last_year)
-    )
+    """Age is asked for where rates are standardised by it, too."""
+    names: tuple[Breakdown, ...] = spec.breakdowns
+    if spec.standard != "none" and "age" not in names:
+        names = (*names, "age")
+    return RatesParams(strata=breakdowns(names, first_year=spec.first_year, last_year=spec.last_year))
 
 
 def _spans(found: cohorts.CohortTable) -> Spans:
