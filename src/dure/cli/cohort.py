@@ -14,6 +14,7 @@ from rich.table import Table
 from dure.cli.cohort_concepts import concepts
 from dure.cli.cohort_lint import lint
 from dure.cli.cohort_meaning import canonical, diff
+from dure.cli.cohort_subset import subset
 from dure.cohort import CohortPlan, parse, plan
 from dure.cohort.explain import explain as explain_expression
 from dure.cohort.explain import warned
@@ -111,3 +112,4 @@ app.command()(canonical)
 app.command()(diff)
 app.command()(lint)
 app.command()(concepts)
+app.command()(subset)

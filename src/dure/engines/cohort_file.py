@@ -7,10 +7,12 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from dure.engines.cdm_file import room_for
 from dure.engines.cohorts import CohortTable
+from dure.engines.problems import DatabaseUnreadable
 
 SCHEMA = pa.schema(
     [
@@ -20,6 +22,29 @@ SCHEMA = pa.schema(
         ("cohort_end_date", pa.date32()),
     ]
 )
+
+
+def read(path: Path) -> dict[str, pa.Table]:
+    """The cohorts in a file of `write`, by name, as `CohortTable.rows` has them.
+
+    Raises:
+        DatabaseUnreadable: it isn't such a file.
+    """
+    try:
+        table = pq.read_table(path)
+        if table.schema.names != SCHEMA.names:
+            raise pa.ArrowInvalid("other columns")
+        table = table.cast(SCHEMA)
+    except (pa.ArrowInvalid, OSError):
+        raise DatabaseUnreadable(
+            f"{path.name} holds no cohorts",
+            where=str(path),
+            mend="Give a file that `dure cohort run --out` wrote.",
+        ) from None
+    names = table["cohort_id"].unique().to_pylist()
+    return {
+        name: table.filter(pc.equal(table["cohort_id"], name)).drop_columns(["cohort_id"]) for name in names
+    }
 
 
 def write(path: Path, cohorts: Iterable[tuple[str, CohortTable]]) -> int:

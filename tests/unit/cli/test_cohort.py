@@ -102,6 +102,20 @@ def test_a_failed_run_leaves_the_old_file(cdm, definition, tmp_path, capsys):
     assert [path.name for path in tmp_path.glob("*.partial")] == []
 
 
+def test_subset_keeps_what_the_definition_says(cdm, definition, tmp_path, capsys):
+    rows, out = tmp_path / "rows.parquet", tmp_path / "subset.parquet"
+    assert call("run", definition, "--cdm", cdm, "--out", rows) == 0
+    for most, left in ((59, 0), (60, 1)):
+        subset = tmp_path / "subset.txt"
+        operator = {"subsetType": "DemographicSubsetOperator", "ageMax": most}
+        subset.write_text(json.dumps({"name": "s", "definitionId": 5, "subsetOperators": [operator]}))
+        asked = ("subset", subset, "--rows", rows, "--cdm", cdm, "--out", out)
+        assert call(*asked, "--target", "asthma") == 0
+        assert pq.read_table(out)["cohort_id"].to_pylist() == ["asthma-5"] * left
+    assert call(*asked, "--target", "nobody") == 2
+    assert call("subset", subset, "--rows", cdm, "--cdm", cdm, "--out", out, "--target", "asthma") == 92
+
+
 def test_a_folder_without_definitions_is_a_mistake_of_usage(cdm, tmp_path):
     (tmp_path / "empty").mkdir()
     assert call("run", tmp_path / "empty", "--cdm", cdm, "--out", tmp_path / "rows.parquet") == 2
