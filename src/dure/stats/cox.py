@@ -9,7 +9,7 @@ A round more than the fit takes is asked for robust errors and for the test of p
 coefficient that changes with a clock (what R's `cox.zph` computes since survival 3.0).
 
 What `judge` stops: coefficients that aren't finite, are too many or too few, or under which a person within the covariates'
-bounds could have e^20 times the hazard of one in the middle; more rounds than permitted. What it doesn't: within these limits
+bounds could have e^30 times the hazard of one in the middle; more rounds than permitted. What it doesn't: within these limits
 a hub may choose coefficients that give few people most of the weight of a risk set, as in `glm`.
 """
 
@@ -41,6 +41,7 @@ from dure.stats.risk_sets import (
     Hazard,
     TimeSums,
     between,
+    event_times,
     expected,
     exposure,
     follow,
@@ -52,7 +53,7 @@ from dure.stats.risk_sets import (
     time_sums,
     weighed,
 )
-from dure.stats.strata import rows_of_strata
+from dure.stats.strata import distinct, rows_of_strata
 from dure.wire.codec import message
 from dure.wire.rules import Mode
 from dure.wire.sums import Layout, Sums
@@ -169,7 +170,7 @@ class Cox(Statistic[CoxParams, CoxState, CoxResult]):
         return Answer(
             sums=Sums(layout=made, values=told),
             support=support,
-            populations={"everyone": np.unique(frame.person)},
+            populations={"everyone": distinct(frame.person)},
         )
 
     def step(self, params: CoxParams, state: CoxState, total: Released) -> Again[CoxState] | Done[CoxResult]:
@@ -285,7 +286,7 @@ def _add(sums: dict[str, Vector], frame: Frame, params: CoxParams, beta: Vector,
         residuals = np.clip(score_residuals(followed, r, means(at_times, at), at), -most, most)
         sums["meat"] += (residuals.T @ residuals)[np.tril_indices(len(beta))]
     if params.clock is not None:
-        clock = params.clock.read(np.unique(time[event]).astype(np.float64))
+        clock = params.clock.read(event_times(time, event).astype(np.float64))
         own = clock[followed.leaves[of_events]]
         _moments(sums, "trend ", followed, r, at_times, weighed(at, clock), weight * own, of_events)
         squared = weighed(at, clock**2)

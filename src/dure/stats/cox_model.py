@@ -29,7 +29,7 @@ from dure.stats.risk_sets import Ties
 from dure.wire.codec import message
 from dure.wire.sums import Field, FieldKind, Layout, Unit
 
-LARGEST_LOG_HAZARD = 20.0
+LARGEST_LOG_HAZARD = 30.0
 """The furthest that anyone within the bounds may be, in log relative hazard, from the middle of the bounds."""
 MOST_HAZARD = 2.0**20
 """The most cumulative hazard that one person is under. At a fit nobody's is near it; away from one it keeps sums finite."""

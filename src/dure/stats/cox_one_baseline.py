@@ -72,6 +72,7 @@ from dure.stats.risk_sets import (
     score_residuals,
     weighed,
 )
+from dure.stats.strata import distinct
 from dure.wire.codec import message
 from dure.wire.rules import Mode
 from dure.wire.sums import Field, FieldKind, Layout, Relation, Sums, Unit
@@ -241,7 +242,7 @@ class CoxOneBaseline(Statistic[OneBaselineParams, OneBaselineState, OneBaselineR
         return Answer(
             sums=Sums(layout=made, values=told),
             support=support,
-            populations={"everyone": np.unique(frame.person)},
+            populations={"everyone": distinct(frame.person)},
         )
 
     def step(

@@ -21,7 +21,8 @@ Floats = NDArray[np.float64]
 Places = NDArray[np.int64]
 Flags = NDArray[np.bool_]
 SHORT = 1 << 16
-BLOCK = 8192
+MOST_DAYS = 1 << 17
+BLOCK = 4096
 """Rows that are weighed at once: small enough for the cache."""
 
 
@@ -64,12 +65,12 @@ def follow(
     if entry is not None:
         event = event & (entry < time)
     if times is None:
-        times = np.unique(time[event])
-    leaves = np.searchsorted(times, time, side="right") - 1
+        times = event_times(time, event)
+    leaves = _places(times, time) - 1
     idle = leaves < 0
     enters = None
     if entry is not None:
-        enters = np.searchsorted(times, entry, side="right")
+        enters = _places(times, entry)
         idle |= enters > leaves
     some_idle = bool(idle.any())
     if some_idle:
@@ -115,6 +116,27 @@ class Hazard:
     aa: Floats
     ab: Floats
     bb: Floats
+
+
+def event_times(time: NDArray[Any], event: Flags) -> NDArray[Any]:
+    """The distinct times of events, ascending."""
+    found = time[event]
+    if len(found) and _few_days(found):
+        return np.flatnonzero(np.bincount(found))
+    return np.unique(found)
+
+
+def _places(times: NDArray[Any], time: NDArray[Any]) -> Places:
+    """For each time, how many of the list are at it or before. Days are looked up, other times searched for."""
+    if not len(times) or not _few_days(times) or time.dtype.kind not in "iu":
+        return np.searchsorted(times, time, side="right")
+    up_to = np.zeros(int(times[-1]) + 2, dtype=np.int64)
+    up_to[times + 1] = 1
+    return np.asarray(np.cumsum(up_to)[np.clip(time, -1, times[-1]) + 1])
+
+
+def _few_days(times: NDArray[Any]) -> bool:
+    return times.dtype.kind in "iu" and bool(times.min() >= 0) and bool(times.max() < MOST_DAYS)
 
 
 def risk(followed: Followed, beta: Floats, origin: float = 0.0) -> tuple[Floats, Floats]:
@@ -253,11 +275,13 @@ def exposure(followed: Followed, at: Hazard) -> Floats:
 
 
 def gram(x: Floats, weight: Floats) -> Floats:
-    """Sum of weight x x'. Shape (p, p). In blocks, so that no second matrix of x's size is made."""
+    """Sum of weight x x', for weights of 0 or more. Shape (p, p). In blocks, so that no second matrix of x's size is made."""
     total = np.zeros((x.shape[1], x.shape[1]))
+    root = np.sqrt(weight)
     for start in range(0, len(x), BLOCK):
-        part = x[start : start + BLOCK]
-        total += (part * weight[start : start + BLOCK, None]).T @ part
+        part = x[start : start + BLOCK] * root[start : start + BLOCK, None]
+        # A matrix times its own transpose: BLAS computes one half of it.
+        total += part.T @ part
     return total
 
 
