@@ -89,13 +89,14 @@ class OneBaselineParams:
     """A model on a grid.
 
     Attributes:
-        model: as for `cox`; its clock and strata don't apply.
+        model: as for `cox`; its clock and strata don't apply. (Strata that cross hospitals are stretches of the grid: who is
+            in one comes at its first interval and leaves within it.)
         intervals: at most so many; those that are out of use hold nobody.
         clock: a number for each interval, by which proportional hazards are tested, if at all.
     """
 
     model: CoxParams
-    intervals: Annotated[int, Checked(ge=1, le=4000)]
+    intervals: Annotated[int, Checked(ge=1, le=10_000)]
     clock: tuple[Annotated[float, Checked(ge=0, le=1)], ...] | None = None
 
     def __post_init__(self) -> None:

@@ -4,12 +4,16 @@ Cox models without strata have one baseline. With rules off they are asked at th
 rules on, on the grid that a risk table of 30-day intervals comes down to.
 """
 
+import importlib.util
+from pathlib import Path
+
 import numpy as np
 
 from dure.stats.cox import Cox
 from dure.stats.cox_model import CoxParams
 from dure.stats.cox_one_baseline import CoxOneBaseline, OneBaselineParams
 from dure.stats.design import binary, continuous
+from dure.stats.glm_model import Bounds
 from dure.stats.log_rank import LogRank, LogRankParams, of_table
 from dure.stats.risk_table import RiskTable, RiskTableParams
 from dure.stats.strata import Strata
@@ -21,6 +25,10 @@ from dure.stats.survival_curves import (
     quantile,
     restricted_mean,
 )
+
+_spec = importlib.util.spec_from_file_location("described", Path(__file__).with_name("described.py"))
+described = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(described)
 
 LUNG = (
     continuous("age", 18, 100),
@@ -107,13 +115,13 @@ def by_hospital(data, covariates, **options):
     return ask
 
 
-def on_a_grid(network, columns, model):
+def on_a_grid(network, columns, model, groups=()):
     """Each row's places on a grid, and the grid's days: the network's event times, or what the gate allows."""
     time, entry = columns["time"], columns["entry"] if model.delayed else np.zeros(len(columns["time"]))
     if network.rules.off:
         days = np.unique(time[columns["event"] == 1])
         return np.searchsorted(days, time, side="right") - 1, np.searchsorted(days, entry, "right"), days
-    levels = tuple(Strata(name=c.name, levels=("0", "1")) for c in model.covariates if c.binary)
+    levels = groups or tuple(Strata(name=c.name, levels=("0", "1")) for c in model.covariates if c.binary)
     edges = tuple(range(0, int(time.max()) + MONTH, MONTH))
     params = RiskTableParams(edges=edges, breakdowns=levels, delayed=model.delayed)
     held = {"time": time, "event": columns["event"], "entry": entry} | {
@@ -171,6 +179,50 @@ def all_of_lung(result, days):
         hazard = result.hazard[place] if place >= 0 else 0.0
         got[f"t{day}", "basehaz_uncentered"] = hazard * np.exp(-sex)
     return got
+
+
+def by_fifths_of_the_score(network):
+    """One baseline in each fifth of the propensity score over all hospitals: five stretches of the grid."""
+    found = described.cut_points(network)
+    if found is None:
+        return {}
+    table, cuts = found
+    fifth = np.searchsorted(list(cuts.values()), table["ps"], side="left")
+    columns = {**treated(table), "fifth and arm": 2 * fifth + table["trt"].astype(int)}
+    groups = Strata(name="fifth and arm", levels=tuple(str(level) for level in range(10)))
+    model = CoxParams(covariates=(binary("trt"),), delayed=True)
+    grid = on_a_grid(network, columns, model, (groups,))
+    if grid is None:
+        return {}
+    leaves, _, days = grid
+    params = OneBaselineParams(model=model, intervals=5 * len(days))
+    held = {"event": columns["event"], "trt": table["trt"]}
+    held |= {"leaves": fifth * len(days) + leaves, "enters": fifth * len(days)}
+    ever = leaves >= 0
+    frames = network.frames({name: column[ever] for name, column in held.items()}, table["site"][ever])
+    result = network.ask(CoxOneBaseline(), params, frames)
+    return told(result.cox.fit) if result.cox.fit else {}
+
+
+def treated(table):
+    """Everyone followed from day 0."""
+    columns = {name: table[name] for name in ("time", "trt", "site")}
+    return {**columns, "entry": np.zeros(len(table["time"])), "event": (table["event"] == 1).astype(int)}
+
+
+def weighted_by_the_score(network):
+    table = described.scored(network)
+    if table is None:
+        return {}
+    share = table["trt"].mean()
+    odds = np.where(table["trt"] == 1, share / table["ps"], (1 - share) / (1 - table["ps"]))
+    model = {"robust": True, "weight": Bounds(low=0, high=20)}
+    ask = one_baseline(lambda _: {**treated(table), "weight": odds}, (binary("trt"),), **model)
+    got = ask(network)
+    if not got:
+        return {}
+    renamed = {("trt", "se"): ("trt", "se_naive")}
+    return {renamed.get(key, key): value for key, value in got.items() if key != ("logLik", "logLik")}
 
 
 def weekly(network):
@@ -265,6 +317,8 @@ MODELS = {
     ("A07a", "coxph sim5 delayed entry breslow"): one_baseline(sim5, SIM5, delayed=True, ties="breslow"),
     ("A07b", f"coxph sim5 delayed entry {BY_SITE}"): by_hospital(sim5, SIM5, delayed=True),
     ("A07c", "coxph sim5 time coarsened to ceiling(time/7) efron no entry"): one_baseline(weekly, SIM5),
+    ("A08b", "coxph ~trt strata(PS quintile) sim5"): by_fifths_of_the_score,
+    ("A08d", "coxph stabilised IPTW robust sim5"): weighted_by_the_score,
     ("A09", "KM lung by sex (log-log CI)"): curves(
         "lung", SEX, LUNG_DAYS, (90, 180, 365, 730), intervals=True
     ),
@@ -277,7 +331,7 @@ MODELS = {
     ),
 }
 # On a wider grid events count as later than they were.
-COARSENED = {key for key in MODELS if "strata" not in key[1] and "| site" not in key[1]}
+COARSENED = {key for key in MODELS if "strata(site)" not in key[1] and "| site" not in key[1]}
 # 1,386 event days by ten covariates: a grid that no gate would allow.
 SLOW = {key for key in MODELS if key[0] in ("A07", "A07a")}
 CONCORDANCE = "It ranks every pair of people; no sum over people gives it."
