@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+SPARK := $(VENV)/.spark
 PERSONS ?= 20000
 HOSPITALS ?= 5
 
@@ -17,13 +18,18 @@ $(READY): requirements/dev.txt pyproject.toml
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e .
 	@touch $(READY)
 
+# Spark is 450 MB, and only its tests and types need it here.
+$(SPARK): $(READY) requirements/spark.txt
+	$(BIN)/python -m pip install --quiet --require-hashes -r requirements/spark.txt
+	@touch $(SPARK)
+
 demo: $(READY)
 	$(BIN)/dure demo --persons $(PERSONS) --hospitals $(HOSPITALS) $(if $(ONCE),--once)
 
-test: $(READY)
+test: $(SPARK)
 	$(BIN)/python -m pytest -n 2 -m "not slow"
 
-test-slow: $(READY)
+test-slow: $(SPARK)
 	$(BIN)/python -m pytest -n 2 -m slow
 
 check: $(READY)
@@ -40,8 +46,9 @@ bench: $(READY)
 	$(BIN)/python -m benchmarks
 
 lock: $(READY)
-	$(BIN)/uv pip compile pyproject.toml --all-extras --universal --generate-hashes --no-header --no-emit-index-url --quiet --upgrade -o requirements/runtime.txt
-	$(BIN)/uv pip compile pyproject.toml --all-extras --group dev --universal --generate-hashes --no-header --no-emit-index-url --quiet --upgrade -o requirements/dev.txt
+	$(BIN)/uv pip compile pyproject.toml --extra report --extra hub --extra node --extra postgres --universal --generate-hashes --no-header --no-emit-index-url --quiet --upgrade -o requirements/runtime.txt
+	$(BIN)/uv pip compile pyproject.toml --extra report --extra hub --extra node --extra postgres --group dev --universal --generate-hashes --no-header --no-emit-index-url --quiet --upgrade -o requirements/dev.txt
+	$(BIN)/uv pip compile pyproject.toml --extra spark --constraint requirements/dev.txt --universal --generate-hashes --no-header --no-emit-index-url --quiet --upgrade -o requirements/spark.txt
 
 clean:
 	rm -rf $(VENV) .demo

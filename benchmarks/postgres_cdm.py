@@ -44,7 +44,7 @@ def load(address: str, schema: str, source: duckdb.DuckDBPyConnection, *, wide: 
             if source.execute(f'SELECT 1 FROM "{name}" LIMIT 1').fetchone() is None:
                 continue
             columns = [row[0] for row in source.execute(f'DESCRIBE "{name}"').fetchall()]
-            typed = {each.name: each.type for each in model[name].columns}
+            typed = _types(source, name) | {each.name: each.type for each in model[name].columns}
             said = [
                 f'"{column}" {"BIGINT" if wide and TYPES[typed[column]] == "INTEGER" else TYPES[typed[column]]}'
                 for column in columns
@@ -67,6 +67,18 @@ def load(address: str, schema: str, source: duckdb.DuckDBPyConnection, *, wide: 
                 if column in columns and column != key:
                     connection.execute(f'CREATE INDEX ON "{name}" ("{column}")')
         connection.execute("ANALYZE")
+
+
+def _types(source: duckdb.DuckDBPyConnection, table: str) -> dict[str, ColumnType]:
+    """The types of all columns, those that the model doesn't have too."""
+    known = {
+        "BIGINT": ColumnType.INTEGER,
+        "INTEGER": ColumnType.INTEGER,
+        "DOUBLE": ColumnType.FLOAT,
+        "DATE": ColumnType.DATE,
+    }
+    rows = source.execute(f'DESCRIBE "{table}"').fetchall()
+    return {name: known.get(type_, ColumnType.TEXT) for name, type_, *_ in rows}
 
 
 def may_read(address: str, schema: str, *, temporary: bool = True, role: str = READER) -> None:

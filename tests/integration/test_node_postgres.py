@@ -77,8 +77,13 @@ def test_from_enrolment_to_the_report(served, node, file_cdm, cdm):  # noqa: F81
     assert "hanbit" in {part.hospital for part in report.participation}
 
 
-def test_a_server_that_isnt_there_or_a_password_makes_no_node(init, tmp_path):  # noqa: F811
-    for location, code in (("postgresql://a@127.0.0.1:1/x", 105), ("postgresql://a:hush@127.0.0.1/x", 90)):
+def test_a_server_that_isnt_there_a_password_or_spark_makes_no_node(init, tmp_path):  # noqa: F811
+    refused = {
+        "postgresql://a@127.0.0.1:1/x": 105,
+        "postgresql://a:hush@127.0.0.1/x": 90,
+        "spark:local?path=/hush": 70,
+    }
+    for location, code in refused.items():
         said = dure("node", "init", *flat({**init, "--cdm": location}), code=code)
         assert "hush" not in said
         assert not (tmp_path / "node").exists()

@@ -33,7 +33,13 @@ def _postgresql(location: str, *, memory: str, threads: int | None) -> Engine:
     return open_server(location, memory=memory, threads=threads)
 
 
-ENGINES: Mapping[str, Opener] = {"duckdb": _duckdb, "postgresql": _postgresql}
+def _spark(location: str, *, memory: str, threads: int | None) -> Engine:
+    from dure.engines.spark import open_folder
+
+    return open_folder(location, memory=memory, threads=threads)
+
+
+ENGINES: Mapping[str, Opener] = {"duckdb": _duckdb, "postgresql": _postgresql, "spark": _spark}
 FILES = frozenset({"duckdb"})
 """Those of `ENGINES` whose database is a file; the others are reached over a connection."""
 
@@ -43,7 +49,7 @@ def open_engine(location: str, *, memory: str = "2GB", threads: int | None = Non
 
     Args:
         location: a path (`path/to/file.duckdb`), or `scheme:rest` with a scheme of `ENGINES` (`duckdb:path`,
-            `postgresql://role@host/database?schema=cdm`).
+            `postgresql://role@host/database?schema=cdm`, `spark:local?path=/data/cdm`).
         memory: the most memory that the engine may take, such as "2GB".
         threads: how many cores it may take; None means all.
 

@@ -1,4 +1,4 @@
-"""What can go wrong with a database, each with its slug and exit code (90 to 99, 103 to 105)."""
+"""What can go wrong with a database, each with its slug and exit code (90 to 99, 103 to 105, 108)."""
 
 from dure.wire.problems import Problem
 
@@ -92,3 +92,10 @@ class DatabaseUnreachable(Problem):
     title = "The database server can't be reached"
     status = 503
     exit_code = 105
+
+
+class SparkMissing(Problem):
+    slug = "spark-missing"
+    title = "Spark can't be started"
+    status = 500
+    exit_code = 108

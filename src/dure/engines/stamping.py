@@ -48,7 +48,16 @@ def _postgresql(location: str) -> AbstractContextManager[Unstamped]:
     return opened(location)
 
 
-STAMPS: Mapping[str, Callable[[str], AbstractContextManager[Unstamped]]] = {"postgresql": _postgresql}
+def _spark(location: str) -> AbstractContextManager[Unstamped]:
+    from dure.engines.spark_stamp import opened
+
+    return opened(location)
+
+
+STAMPS: Mapping[str, Callable[[str], AbstractContextManager[Unstamped]]] = {
+    "postgresql": _postgresql,
+    "spark": _spark,
+}
 
 
 def unstamped(location: str) -> AbstractContextManager[Unstamped]:

@@ -127,6 +127,12 @@ def check(config: NodeConfig, *, where: str) -> None:
     for name, least in (("wait_seconds", 0), ("idle_minutes", 0), ("work_minutes", 1)):
         if getattr(config, name) < least:
             raise BadSetup(f"{name} is too small.", where=f"{where}, {name}", mend=f"Give {least} or more.")
+    if config.cdm.startswith("spark:"):
+        raise BadSetup(
+            "A node can't read through Spark, which starts programs and opens sockets while it works.",
+            where=f"{where}, cdm",
+            mend="Point it at a DuckDB file or at PostgreSQL (see docs/engines.md).",
+        )
     check_address(config.hub, insecure_http=config.insecure_http, where=f"{where}, hub")
 
 

@@ -1,5 +1,6 @@
 """One small CDM on every engine, full of values that databases mean differently."""
 
+import os
 import secrets
 import shutil
 import tempfile
@@ -10,6 +11,7 @@ from pathlib import Path
 import duckdb
 import psycopg
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from benchmarks.postgres_cdm import READER, load, may_read
@@ -71,6 +73,7 @@ def tables() -> dict[str, pa.Table]:
                 "person_id": people,
                 "gender_concept_id": [8507, 8532, 8532, 0],
                 "year_of_birth": [1980, 1990, 2000, 1],
+                "birth_datetime": pa.array([None] * 4, pa.timestamp("us")),
                 "race_concept_id": [0] * 4,
                 "ethnicity_concept_id": [0] * 4,
             }
@@ -190,6 +193,22 @@ def small_server_without_temporary(postgresql_server, small_file) -> OnServer:
     return on_server(postgresql_server.create(), small_file, temporary=False)
 
 
+def in_folder(folder: Path, source: dict[str, pa.Table]) -> Path:
+    """A CDM as Parquet files, stamped."""
+    pytest.importorskip("pyspark", reason="needs PySpark: make test installs it")
+    if shutil.which("java") is None and "JAVA_HOME" not in os.environ:
+        pytest.skip("needs Java for Spark. On Debian: apt-get install default-jre-headless")
+    for name, rows in source.items():
+        pq.write_table(rows, folder / f"{name}.parquet")
+    stamp(f"spark:local?path={folder}", cdm_version="5.4", progress=lambda table, rows: None)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def small_folder(tmp_path_factory) -> Path:
+    return in_folder(tmp_path_factory.mktemp("parquet"), tables())
+
+
 @pytest.fixture
 def own(small_server, small_file) -> OnServer:
     """A schema that a test may spoil."""
@@ -202,6 +221,7 @@ LOCATIONS = {
     "postgresql, nothing kept": lambda request: (
         request.getfixturevalue("small_server_without_temporary").reader
     ),
+    "spark": lambda request: f"spark:local?path={request.getfixturevalue('small_folder')}",
 }
 """How each engine is reached in these tests: a line for each."""
 _OPEN: dict[str, Engine] = {}
@@ -221,7 +241,7 @@ def reference(request) -> Engine:
     return opened(request, "duckdb")
 
 
-@pytest.fixture(params=["postgresql"])
+@pytest.fixture(params=["postgresql", "spark"])
 def other(request) -> Engine:
     """Every database but DuckDB."""
     return opened(request, request.param)

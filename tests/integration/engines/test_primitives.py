@@ -225,9 +225,7 @@ def test_it_means_the_same_everywhere(case, reference, other):
 
 
 def test_kept_rows_are_the_same_rows(reference, other):
-    for case, tree in CASES.items():
-        if case.startswith(("text", "a number", "a ratio")):
-            continue
+    for case, tree in list(CASES.items())[::3]:
         kept = p.select([exp.Star()], p.table("kept", "k"))
         other.temporary("kept", tree())
         found = other.query(kept)

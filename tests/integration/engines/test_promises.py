@@ -107,7 +107,7 @@ def test_a_temporary_table_takes_no_name_of_the_model_and_no_odd_one(engine, nam
         engine.temporary(name, exp.select("person_id").from_("person"))
 
 
-def test_an_error_says_no_value(engine):
+def test_an_error_says_no_value(engine, capfd):
     with pytest.raises(QueryFailed):
         engine.query(exp.select("no_such_column").from_("person"))
     with pytest.raises(QueryFailed) as caught:
@@ -118,6 +118,7 @@ def test_an_error_says_no_value(engine):
         )
     assert "a\\b" not in str(caught.value)
     assert "a%" not in str(caught.value)
+    assert capfd.readouterr() == ("", "")
     assert caught.value.__cause__ is None
 
 
