@@ -121,15 +121,13 @@ def matrix(engine: Engine, entries: Entries, ids: Sequence[int], windows: Window
     """
     wanted = np.asarray(ids, dtype=np.int64)
     order = np.argsort(wanted)
-    parts = list(
-        _found(engine, entries, wanted, {analysis_of(each).id: analysis_of(each) for each in ids}, windows)
-    )
+    analyses = {analysis_of(each).id: analysis_of(each) for each in ids}
     rows, columns, values = [], [], []
-    for part in parts:
+    for part in _found(engine, entries, wanted, analyses, windows):
         place = np.minimum(np.searchsorted(wanted[order], part.covariate), len(wanted) - 1)
         kept = wanted[order][place] == part.covariate
-        rows.append(part.row[kept])
-        columns.append(order[place[kept]])
+        rows.append(part.row[kept].astype(np.int32))
+        columns.append(order[place[kept]].astype(np.int32))
         values.append(part.value[kept])
     shape = (len(entries.person), len(ids))
     if not rows:

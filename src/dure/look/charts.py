@@ -76,7 +76,9 @@ def _sized(chart: Any, drawing: Drawing, data: Data, width: int) -> Any:
             return chart.properties(width=width - 100, height=ROW * len({row["x"] for row in data}))
         case "forest":
             levels = len({row["x"] for row in data})
-            return chart.properties(width=width - 180, height=max(60, (26 if levels < 25 else 16) * levels))
+            return chart.properties(
+                width=max(width - 180, 210), height=max(60, (26 if levels < 25 else 16) * levels)
+            )
         case "sankey":
             return chart.properties(width=width, height=200 if many else 340)
         case "sunburst":
