@@ -109,6 +109,20 @@ def fraction_bits(bound: float, people_bits: int = MOST_PEOPLE_BITS) -> int:
     return max(min(RING_BITS - people_bits - ceil(log2(max(bound, 1.0))), MOST_FRACTION_BITS), 1)
 
 
+def people_of(frame: Frame) -> NDArray[np.int64]:
+    """The people, sorted, of a frame that must have one row a person. Frames mostly come sorted: then nothing is sorted again.
+
+    Raises:
+        ValueError: a person has several rows.
+    """
+    people = frame.person
+    if not (np.diff(people) > 0).all():
+        people = np.unique(people)
+    if len(people) != len(frame.person):
+        raise ValueError("a person has several rows")
+    return people
+
+
 def values(frame: Frame, covariate: Covariate, rows: slice = slice(None)) -> NDArray[np.float64]:
     """A covariate's column within its bounds. Shape (rows,)."""
     column = frame.columns[covariate.name][rows]

@@ -22,7 +22,7 @@ from scipy.special import gammaln, ndtr, ndtri, stdtr, stdtrit
 
 from dure.stats import newton
 from dure.stats.base import Again, Answer, BadState, Done, Frame, Released, SplitsBy, Statistic
-from dure.stats.design import square
+from dure.stats.design import people_of, square
 from dure.stats.families import DISPERSED, Family
 from dure.stats.glm_kernel import add_up
 from dure.stats.glm_model import (
@@ -169,9 +169,7 @@ class Glm(Statistic[GlmParams, GlmState, GlmResult]):
 
     def local(self, frame: Frame, params: GlmParams, state: GlmState) -> Answer:
         """One row a person."""
-        people = np.unique(frame.person)
-        if len(people) != len(frame.person):
-            raise ValueError("a person has several rows")
+        people = people_of(frame)
         asked = asked_of(params, np.array(state.newton.point))
         sums, support = add_up(frame, asked, design(params))
         made = layout(params)

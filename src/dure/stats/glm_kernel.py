@@ -204,7 +204,7 @@ def own_terms(frame: Frame, asked: Asked) -> tuple[float, Vector, float] | None:
 
 def _support(frame: Frame, asked: Asked, cells: Cells) -> NDArray[np.int64]:
     indicators = [
-        values(frame, covariate) != 0
+        frame.columns[covariate.name] != 0 if covariate.binary else values(frame, covariate) != 0
         for covariate in asked.columns
         if covariate is not None and not covariate.never_zero
     ]

@@ -32,6 +32,7 @@ from dure.stats.design import (
     continuous,
     count_sparse,
     fraction_bits,
+    people_of,
     values,
 )
 from dure.stats.families import LARGEST_LOG, LARGEST_LOGIT, Family, terms
@@ -209,9 +210,7 @@ class Lasso(Statistic[LassoParams, LassoState, LassoResult]):
 
     def local(self, frame: Frame, params: LassoParams, state: LassoState) -> Answer:
         """One row a person."""
-        people = np.unique(frame.person)
-        if len(people) != len(frame.person):
-            raise ValueError("a person has several rows")
+        people = people_of(frame)
         fitted = fold_of(frame.person, params.folds) != params.fold
         if params.folds == 1:
             fitted[:] = True
@@ -245,7 +244,7 @@ class Lasso(Statistic[LassoParams, LassoState, LassoResult]):
         return Answer(
             sums=Sums(layout=layout, values=told),
             support=support,
-            populations={"everyone": people[fitted[np.argsort(frame.person)]]},
+            populations={"everyone": people if fitted.all() else np.sort(frame.person[fitted])},
         )
 
     def step(
