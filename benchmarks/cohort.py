@@ -17,6 +17,7 @@ from benchmarks.record import record
 from dure.cohort import CohortPlan, parse, plan
 from dure.demo.synth import generate
 from dure.engines import open_engine
+from dure.engines.cohort_cache import forget
 from dure.engines.cohorts import run, run_many
 
 CACHE = Path(tempfile.gettempdir()) / "dure-benchmarks"
@@ -56,6 +57,7 @@ def measure(persons: int) -> list[dict]:
         for name, source in sources.items():
             times, found = [], None
             for _ in range(REPEATS + 1):
+                forget(engine)
                 taken, found = seconds(lambda source=source: run(engine, planned(source), attrition=False))
                 times.append(taken)
             compiling, _ = seconds(lambda source=source: planned(source))
@@ -70,7 +72,9 @@ def measure(persons: int) -> list[dict]:
                 }
             )
         plans = [planned(source) for source in sources.values()]
+        forget(engine)
         together, _ = seconds(lambda: list(run_many(engine, plans, attrition=False)))
+        forget(engine)
         with_attrition, _ = seconds(lambda: list(run_many(engine, plans)))
     peak = psutil.Process().memory_info().rss / 2**20
     figures.append(

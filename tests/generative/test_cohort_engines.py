@@ -402,10 +402,10 @@ def test_referee_and_duckdb_agree_on_2000_generated_cohorts(seed, tmp_path_facto
 
 DEFECTS = {
     # what goes wrong in the SQL: (name in `dure.cohort.sql`, what takes its place)
-    "windows that reach everywhere": ("_window", lambda _window, **_: []),
+    "windows that reach everywhere": ("_window", lambda _window, _days, **_: []),
     "the last is the first": ("_limited", lambda n, s, w, limit: LIMITED(n, s, w, Limit.FIRST if limit is Limit.LAST else limit)),
-    "islands without a pad": ("_islands", lambda rows, pad, unpad: ISLANDS(rows, 0, 0)),
-    "offsets beyond observation": ("_offset", lambda offset: p.later(p.column(f"{offset.field}_date", "i"), offset.days)),
+    "islands without a pad": ("_islands", lambda who, rows, pad, unpad: ISLANDS(who, rows, 0, 0)),
+    "offsets beyond observation": ("_offset", lambda offset, days: p.later_number(p.column(f"{offset.field}_date", "i"), days)),
     "excluded concepts stay in": (
         "concept_sets",
         lambda sets: SETS([[replace(item, excluded=False) for item in items] for items in sets]),

@@ -1,13 +1,13 @@
 """`dure cohort`: read a cohort definition aloud, or run it on a database."""
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import track
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 from rich.syntax import Syntax
 from rich.table import Table
 
@@ -21,10 +21,12 @@ from dure.cohort.explain import warned
 from dure.cohort.outline import outline
 from dure.cohort.plan import CDM_VERSIONS
 from dure.engines import open_engine
-from dure.engines.attrition import Funnel, funnel
-from dure.engines.cohort_file import write
-from dure.engines.cohorts import CohortTable, run_many, statements
+from dure.engines.attrition import Funnel
+from dure.engines.cohort_file import CohortFiles
+from dure.engines.cohorts import statements
+from dure.engines.problems import CohortsFailed
 from dure.look.words import LANGUAGES, Words
+from dure.wire.problems import Problem
 
 app = typer.Typer(
     help="Explain or run cohort definitions (Circe JSON, as ATLAS exports it).", no_args_is_help=True
@@ -65,37 +67,72 @@ def run(
     cdm: Annotated[str, typer.Option(help="The database, such as hospital.duckdb.")],
     out: Annotated[Path, typer.Option(help="The Parquet file to write.")],
     stats: Annotated[
-        bool, typer.Option("--stats", help="Print the attrition of each cohort, rule by rule.")
-    ] = False,
+        Path | None,
+        typer.Option(
+            "--stats",
+            help="Print the attrition of each cohort, and write inclusion-rule statistics to this Parquet file.",
+        ),
+    ] = None,
     memory: Annotated[str, typer.Option(help="The most memory for the database.")] = "2GB",
     threads: Annotated[int | None, typer.Option(min=1, help="Cores to use; all if not given.")] = None,
 ) -> None:
-    """Write who is in the cohorts: cohort_id (the file's name), subject_id, cohort_start_date, cohort_end_date."""
+    """Write who is in the cohorts: cohort_id (the file's name), subject_id, cohort_start_date, cohort_end_date.
+
+    A cohort that fails doesn't stop the others; the exit code then says that some failed.
+    """
     console = Console()
     paths = [path for each in files for path in (sorted(each.glob("*.json")) if each.is_dir() else [each])]
     if not paths:
         raise typer.BadParameter("there is no *.json in the folder", param_hint="files")
     with open_engine(cdm, memory=memory, threads=threads) as engine:
-        version = engine.dataset.cdm_version
-        expressions = [parse(path.read_bytes()) for path in paths]
-        for path, expression in zip(paths, expressions, strict=True):
-            for each in expression.warnings:
-                typer.echo(f"{path}: {warned(each)}", err=True)
-        plans = [plan(expression, cdm_version=version) for expression in expressions]
-        names = [path.stem for path in paths]
-        found = list[tuple[str, CohortPlan, Funnel]]()
-
-        def cohorts() -> Iterator[tuple[str, CohortTable]]:
-            tables = run_many(engine, plans, attrition=stats)
-            for name, planned, table in zip(names, plans, tables, strict=True):
-                if table.qualified is not None:
-                    found.append((name, planned, funnel(table.qualified, table.rules)))
-                yield name, table
-
-        rows = write(out, track(cohorts(), total=len(paths), console=Console(stderr=True), transient=True))
-    for name, planned, steps in found:
+        asked = [_read(path, engine.dataset.cdm_version) for path in paths]
+        with _progress() as progress:
+            bar = progress.add_task("cohorts", total=len(paths))
+            made = CohortFiles(engine, asked, advance=lambda cohorts: progress.advance(bar, cohorts))
+            rows = made.write(out, stats)
+    for name, planned, steps in made.funnels:
         _show(console, name, planned, steps)
+    if made.failed:
+        _complain(made.failed, len(paths), out if len(made.failed) < len(paths) else None)
     console.print(f"{rows} rows of {len(paths)} cohorts in {out}")
+
+
+def _read(path: Path, cdm_version: str) -> tuple[str, CohortPlan | Problem]:
+    try:
+        expression = parse(path.read_bytes())
+        for each in expression.warnings:
+            typer.echo(f"{path}: {warned(each)}", err=True)
+        return path.stem, plan(expression, cdm_version=cdm_version)
+    except Problem as problem:
+        return path.stem, problem
+
+
+def _progress() -> Progress:
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TaskProgressColumn(),
+        TimeElapsedColumn(),
+        console=Console(stderr=True),
+        transient=True,
+    )
+
+
+def _complain(failed: Sequence[tuple[str, Problem]], asked: int, out: Path | None) -> None:
+    """Say what is wrong with each that failed, and end with that."""
+    if asked == 1:
+        raise failed[0][1]
+    console = Console(stderr=True, soft_wrap=True, highlight=False)
+    for name, problem in failed:
+        console.print(f"[bold red]{escape(name)}:[/] {escape(problem.what)}")
+        console.print(f"  where: {escape(problem.where)}")
+        console.print(f"  mend:  {escape(problem.mend)}")
+    raise CohortsFailed(
+        f"{len(failed)} of {asked} cohorts failed",
+        where=", ".join(name for name, _ in failed),
+        mend="Mend them as said above and run them again."
+        + (f" The rows of the others are in {out}." if out else ""),
+    )
 
 
 def _show(console: Console, name: str, planned: CohortPlan, steps: Funnel) -> None:

@@ -7,6 +7,7 @@ events relate to one another (`sql`).
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
+from typing import Protocol
 
 from sqlglot import exp
 
@@ -32,6 +33,21 @@ ConceptQuery = Callable[[ConceptIds], exp.Query]
 Derived = Callable[[Relation, str], p.Source]
 STILL = date(2099, 12, 31)
 """The end of a stay at a location that is still going on."""
+Joined = list[tuple[p.Source, exp.Expr]]
+
+
+class Nodes(Protocol):
+    """Which nodes one query is of."""
+
+    def all(self) -> exp.Query:
+        """Column: node."""
+        ...
+
+    def concepts(self, concepts: ConceptIds) -> exp.Query:
+        """Columns node, concept_id: each node's own concept set in the place of `concepts`."""
+        ...
+
+
 HIGH_OR_LOW = (4155142, 4155143)
 """Value concepts that say abnormal (of SNOMED: above and below the reference range)."""
 
@@ -82,18 +98,50 @@ class _Row:
                 return p.column(name, "site")
 
 
-def events_query(events: Events, concept_ids: ConceptQuery, derived: Derived) -> exp.Query:
-    """Columns as `relations` gives them for events; `derived` gives the rows of another relation under an alias."""
+class OfSets:
+    """The rows under `alias` whose columns are concepts of sets: of one node by `where`, of many by `joins`, which repeat a
+    row for every node that it belongs to, with the node in front (`lead`)."""
+
+    def __init__(
+        self,
+        sets: Sequence[tuple[str, ConceptIds]],
+        alias: str,
+        concept_ids: ConceptQuery,
+        nodes: Nodes | None,
+    ) -> None:
+        self.where = list[exp.Expr]()
+        self.joins: Joined = []
+        self.lead = list[exp.Expr]()
+        if nodes is None:
+            self.where = [p.member(p.column(name, alias), concept_ids(ids)) for name, ids in sets]
+            return
+        self.lead = [p.column("node", "s0")]
+        for at, (name, ids) in enumerate(sets):
+            on = [p.equal(p.column("concept_id", f"s{at}"), p.column(name, alias))]
+            if at:
+                on.append(p.equal(p.column("node", f"s{at}"), p.column("node", "s0")))
+            self.joins.append((p.nested(nodes.concepts(ids), f"s{at}"), p.both(on)))
+        if not sets:
+            self.joins.append((p.nested(nodes.all(), "s0"), p.equal(p.literal(1), p.literal(1))))
+
+
+def events_query(
+    events: Events, concept_ids: ConceptQuery, derived: Derived, nodes: Nodes | None = None
+) -> exp.Query:
+    """Columns as `relations` gives them for events; in front of them `node`, where there are `nodes`. `derived` gives the rows of
+    another relation under an alias (of one node only)."""
     table = events.shape
     raw_start, raw_end = p.column(table.start, "c"), _end(table, "c")
     start, end = _adjusted(events, raw_start, raw_end)
     visit = p.column(table.visit, "c") if table.visit else None
     row = _Row(alias="c", start=start, end=end, visit=visit)
-    concepts = [
-        p.member(p.column(str(name), "c"), concept_ids(ids))
+    sets = [
+        (str(name), ids)
         for name, ids in ((table.concept, events.concepts), (table.source_concept, events.source_concepts))
         if ids is not None
     ]
+    of_sets = OfSets(sets, "c", concept_ids, nodes)
+    lead, of_nodes = of_sets.lead, of_sets.joins
     operands = [operand for each in events.where if (operand := operand_of(each)) is not None]
     where = [predicate(each, row, concept_ids) for each in events.where]
     if events.adjustment is not None:
@@ -108,11 +156,13 @@ def events_query(events: Events, concept_ids: ConceptQuery, derived: Derived) ->
         out_end = p.literal(events.period.end) if events.period.end else end
     source: p.Source = p.table(table.name, "c") if events.of is None else derived(events.of, "c")
     if events.first:
-        source = _numbered(events, source, operands, concepts)
+        source = _numbered(events, source, operands, of_sets)
+        lead, of_nodes = p.columns(["node"] if nodes else [], "c"), []
         where.insert(0, p.equal(p.column("ordinal", "c"), p.literal(1)))
     else:
-        where = [*concepts, *where]
+        where = [*of_sets.where, *where]
     what = [
+        *lead,
         p.column("person_id", "c"),
         p.named(p.column(table.id, "c"), "event_id"),
         p.named(out_start.copy(), "start_date"),
@@ -124,7 +174,7 @@ def events_query(events: Events, concept_ids: ConceptQuery, derived: Derived) ->
         out = _Row(alias="c", start=out_start, end=out_end, visit=visit)
         what.append(p.named(out.value(events.counted), "counted"))
     joins, left = _joins({operand.of for operand in operands})
-    return p.select(what, source, joins=joins, left=left, where=where)
+    return p.select(what, source, joins=[*of_nodes, *joins], left=left, where=where)
 
 
 def person_predicates(where: Sequence[Predicate], alias: str, concept_ids: ConceptQuery) -> list[exp.Expr]:
@@ -182,10 +232,8 @@ def _adjusted(events: Events, start: exp.Expr, end: exp.Expr) -> tuple[exp.Expr,
     )
 
 
-def _numbered(
-    events: Events, source: p.Source, operands: Sequence[Operand], concepts: Sequence[exp.Expr]
-) -> p.Source:
-    """The rows of the concept sets with `ordinal`, each person's number by start and key."""
+def _numbered(events: Events, source: p.Source, operands: Sequence[Operand], of_sets: OfSets) -> p.Source:
+    """The rows of the concept sets with `ordinal`, each person's (and node's) number by start and key."""
     table = events.shape
     counted = [events.counted] if events.counted else []
     names = ["person_id", table.id, table.start, table.end, table.days_supply, table.visit]
@@ -199,23 +247,21 @@ def _numbered(
         names.append("care_site_id")
     kept = list(dict.fromkeys(name for name in names if name))
     order = [p.ordered(p.column(table.start, "c")), p.ordered(p.column(table.id, "c"))]
-    ordinal = p.over(exp.RowNumber(), partition=[p.column("person_id", "c")], order=order)
-    return p.nested(
-        p.select([*p.columns(kept, "c"), p.named(ordinal, "ordinal")], source, where=concepts),
-        "c",
-    )
+    partition = [*(each.copy() for each in of_sets.lead), p.column("person_id", "c")]
+    ordinal = p.over(exp.RowNumber(), partition=partition, order=order)
+    what = [*of_sets.lead, *p.columns(kept, "c"), p.named(ordinal, "ordinal")]
+    rows = p.select(what, source, joins=of_sets.joins, where=of_sets.where)
+    return p.nested(rows, "c")
 
 
-def _joins(
-    used: set[Of],
-) -> tuple[list[tuple[p.Source, exp.Expr]], list[tuple[p.Source, exp.Expr]]]:
+def _joins(used: set[Of]) -> tuple[Joined, Joined]:
     """Inner joins to person, visit and care site; a left join to the provider."""
 
     def same(name: str, table: str) -> exp.Expr:
         return p.equal(p.column(name, "c"), p.column(name, table))
 
-    joins: list[tuple[p.Source, exp.Expr]] = []
-    left: list[tuple[p.Source, exp.Expr]] = []
+    joins: Joined = []
+    left: Joined = []
     if used & {Of.PERSON, Of.AGE_AT_START, Of.AGE_AT_END}:
         joins.append((p.table("person", "person"), same("person_id", "person")))
     if Of.VISIT in used:

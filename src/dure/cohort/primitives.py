@@ -56,6 +56,13 @@ def later(day: exp.Expr, days: int) -> exp.Expr:
     return day if days == 0 else exp.Add(this=day, expression=literal(days))
 
 
+def later_number(day: exp.Expr, days: exp.Expr) -> exp.Expr:
+    """The same by an expression of type integer that is known to be plausible."""
+    if isinstance(days, exp.Literal) and days.this == "0":
+        return day
+    return exp.Add(this=day, expression=days)
+
+
 def later_by(day: exp.Expr, days: exp.Expr) -> exp.Expr:
     """A date later by what a column says; missing where that is more than `MOST_DAYS`, beyond which calendars end."""
     plausible = exp.And(

@@ -10,7 +10,7 @@ Three shapes of rows pass between nodes:
 """
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields
 from datetime import date
 from enum import Enum
@@ -55,8 +55,7 @@ class Relation:
 
     @cached_property
     def digest(self) -> str:
-        text = f"{type(self).__name__}({','.join(_written(getattr(self, f.name)) for f in fields(self))})"
-        return hashlib.sha256(text.encode()).hexdigest()
+        return hashlib.sha256(written(self, lambda each: each.digest).encode()).hexdigest()
 
     @cached_property
     def inputs(self) -> "tuple[Relation, ...]":
@@ -82,12 +81,18 @@ class Relation:
         return 1
 
 
-def _written(value: Any) -> str:
+def written(relation: Relation, named: Callable[[Relation], str]) -> str:
+    """The content of a node as text; `named` says what stands for an input."""
+    inner = ",".join(_written(getattr(relation, each), named) for each in relation.__dataclass_fields__)
+    return f"{type(relation).__name__}({inner})"
+
+
+def _written(value: Any, named: Callable[[Relation], str]) -> str:
     match value:
         case Relation():
-            return value.digest
+            return named(value)
         case tuple():
-            return f"[{','.join(_written(item) for item in value)}]"
+            return f"[{','.join(_written(item, named) for item in value)}]"
         case Enum():
             return repr(value.value)
         case date():
@@ -95,7 +100,7 @@ def _written(value: Any) -> str:
         case None | bool() | int() | str():
             return repr(value)
         case _ if hasattr(value, "__dataclass_fields__"):
-            inner = ",".join(_written(getattr(value, each.name)) for each in fields(value))
+            inner = ",".join(_written(getattr(value, each), named) for each in value.__dataclass_fields__)
             return f"{type(value).__name__}({inner})"
         case _:
             return f"{type(value).__name__}:{value}"

@@ -9,6 +9,7 @@ The list grows by a line when a plan needs it: add the class below, and its line
 
 import re
 from collections.abc import Callable
+from functools import lru_cache
 
 from sqlglot import exp
 
@@ -47,8 +48,9 @@ def judge(tree: object, known: Callable[[str], bool]) -> None:
     """
     if not isinstance(tree, (exp.Select, exp.SetOperation)):
         raise refusal(f"a {type(tree).__name__} isn't a query", "Ask with SELECT, UNION or WITH.")
-    named = {cte.alias for cte in tree.find_all(exp.CTE)}
-    for node in tree.walk():
+    nodes = _all_nodes(tree)
+    named = {node.alias for node in nodes if type(node) is exp.CTE}
+    for node in nodes:
         if type(node) not in ALLOWED:
             raise refusal(
                 f"{_spoken(node)} isn't on the list of what an engine runs",
@@ -57,6 +59,20 @@ def judge(tree: object, known: Callable[[str], bool]) -> None:
         reason = _fault(node, lambda name: name in named or known(name))
         if reason:
             raise refusal(reason, "Use plain lower-case names of tables in the database, and plain literals.")
+
+
+def _all_nodes(tree: exp.Expr) -> list[exp.Expr]:
+    """Every node, each once a place: all that any argument holds, in lists of any depth. sqlglot's own walk takes thrice
+    as long, and a set of cohorts has half a million nodes."""
+    found, waiting = list[exp.Expr](), list[object]([tree])
+    while waiting:
+        each = waiting.pop()
+        if isinstance(each, exp.Expr):
+            found.append(each)
+            waiting += each.args.values()
+        elif isinstance(each, (list, tuple)):
+            waiting += each
+    return found
 
 
 def refusal(what: str, mend: str) -> PlanRefused:
@@ -68,7 +84,7 @@ def _fault(node: exp.Expr, known: Callable[[str], bool]) -> str | None:
     if node.comments:
         return "it carries a comment"
     if isinstance(node, exp.Identifier):
-        return None if NAME.fullmatch(str(node.this)) else "a name isn't plain"
+        return None if _is_name(str(node.this)) else "a name isn't plain"
     if isinstance(node, exp.Table):
         return _table_fault(node, known)
     if isinstance(node, exp.Literal):
@@ -99,6 +115,12 @@ def _table_fault(node: exp.Table, known: Callable[[str], bool]) -> str | None:
     )
 
 
+@lru_cache(maxsize=4096)
+def _is_name(text: str) -> bool:
+    return NAME.fullmatch(text) is not None
+
+
+@lru_cache(maxsize=4096)
 def _plain(text: str) -> bool:
     return re.fullmatch(r"[A-Za-z_ ]{0,40}", text) is not None or NAME.fullmatch(text) is not None
 

@@ -3,8 +3,8 @@
 Responsible for: the Protocol and its promises. Not responsible for: any one database, or what is asked of it.
 """
 
-from collections.abc import Mapping
-from typing import Protocol, Self
+from collections.abc import Mapping, Sequence
+from typing import Protocol, Self, runtime_checkable
 
 import pyarrow as pa
 from sqlglot import exp
@@ -70,3 +70,21 @@ class Engine(Protocol):
     def __enter__(self) -> Self: ...
 
     def __exit__(self, *exc: object) -> None: ...
+
+
+@runtime_checkable
+class TakesNumbers(Protocol):
+    """An engine that takes many numbers faster than in a query's text. Others get them written out."""
+
+    def temporary_numbers(self, name: str, columns: Mapping[str, Sequence[int]]) -> None:
+        """Keep whole numbers under `name` for later trees, as `Engine.temporary` does with rows."""
+        ...
+
+
+@runtime_checkable
+class Interruptible(Protocol):
+    """An engine whose running query can be stopped from another thread, or from a signal handler."""
+
+    def interrupt(self) -> None:
+        """Stop what is running: the call that waits for it raises `QueryCancelled`. Nothing happens where nothing runs."""
+        ...

@@ -1,24 +1,34 @@
 """Cohorts on an engine: plans to rows.
 
-Responsible for: running plans on any engine, each shared subplan once, as temporary tables that go when nobody needs them.
-Not responsible for: what a plan means (`dure.cohort`), or what may leave the hospital.
+Responsible for: running plans on any engine (one alone, or a set whose cohorts share concept sets, scans and equal subplans),
+in temporary tables that go when nobody needs them; that one cohort's failure isn't another's. Not responsible for: what a plan
+means (`dure.cohort`), which nodes make one query (`cohort.batch`), what may leave the hospital.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+import time
+from collections import Counter
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from typing import Self, TypeVar
 
+import numpy as np
 import pyarrow as pa
 from sqlglot import exp
 
 from dure.cohort import CohortPlan, primitives, sql
-from dure.cohort.concepts_sql import concept_sets
+from dure.cohort.batch import CONCEPTS, LINKS, QUALIFIED, ROWS, Batch
+from dure.cohort.concepts_sql import concept_sets, concept_sets_in, rows_of
 from dure.cohort.problems import MissingTable
 from dure.cohort.relations import ConceptIds, Relation, walk
-from dure.engines.base import Engine
+from dure.engines.base import Engine, Interruptible, TakesNumbers
+from dure.engines.cohort_cache import Kept, cache_of
+from dure.engines.problems import QueryCancelled
+from dure.engines.set_weights import parts_of
 from dure.omop.concept_sets import ConceptSet
+from dure.wire.problems import Problem
 
-CONCEPTS = "dure_concept_sets"
+ITEMS = "dure_concept_set_items"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,21 +52,101 @@ def run(engine: Engine, plan: CohortPlan, *, attrition: bool = True) -> CohortTa
     return next(run_many(engine, [plan], attrition=attrition))
 
 
-def run_many(engine: Engine, plans: Sequence[CohortPlan], *, attrition: bool = True) -> Iterator[CohortTable]:
+Found = TypeVar("Found")
+
+
+class Cohorts(Iterator[Found]):
+    """Cohorts as they are computed. `close` may be called by any thread at any time: it stops what the database is doing for
+    them, drops their temporary tables and comes back when that is done."""
+
+    def __init__(self, engine: Engine, found: Generator[Found]) -> None:
+        self._engine = engine
+        self._found = found
+
+    def __next__(self) -> Found:
+        return next(self._found)
+
+    def close(self) -> None:
+        while True:
+            try:
+                return self._found.close()
+            except ValueError:  # another thread waits for the next cohort
+                if isinstance(self._engine, Interruptible):
+                    self._engine.interrupt()
+                time.sleep(0.01)
+
+
+def run_many(engine: Engine, plans: Sequence[CohortPlan], *, attrition: bool = True) -> Cohorts[CohortTable]:
     """Cohorts in the order of `plans`; what they have in common is computed once.
 
-    An engine runs one such set at a time: begin another when this one is exhausted or closed.
+    What this engine has computed before of the same dataset version isn't computed again. An engine runs one set at a
+    time: begin another when this one is exhausted or closed.
 
     Args:
         attrition: whether `CohortTable.qualified` is wanted.
 
     Raises:
         MissingTable: the database lacks a table that a cohort reads.
+        QueryCancelled: another thread has closed the iterator.
         Problem: of the engine.
     """
-    with _Workspace(engine, plans, attrition=attrition) as workspace:
+    return Cohorts(engine, _all_or_none(run_each(engine, plans, attrition=attrition)))
+
+
+def _all_or_none(cohorts: Cohorts[CohortTable | Problem]) -> Generator[CohortTable]:
+    with closing(cohorts):
+        for found in cohorts:
+            if isinstance(found, Problem):
+                raise found
+            yield found
+
+
+def run_each(
+    engine: Engine,
+    plans: Sequence[CohortPlan],
+    *,
+    attrition: bool = True,
+    advance: Callable[[float], None] = lambda _cohorts: None,
+) -> Cohorts[CohortTable | Problem]:
+    """As `run_many`, with the problem of each cohort that fails in its place; the others are computed all the same.
+
+    Args:
+        advance: told as work gets done how many cohorts it amounts to; over the whole run about `len(plans)`.
+    """
+    return Cohorts(engine, _each(engine, plans, attrition=attrition, advance=advance))
+
+
+def _each(
+    engine: Engine, plans: Sequence[CohortPlan], *, attrition: bool, advance: Callable[[float], None]
+) -> Generator[CohortTable | Problem]:
+    cache, version = cache_of(engine), engine.dataset.version
+    waiting = Counter(plan.digest for plan in plans)
+    ahead: dict[str, Kept | Problem] = {}
+    missing: dict[str, CohortPlan] = {}
+    for plan in plans:
+        kept = cache.find(version, plan, attrition=attrition)
+        if kept is None:
+            missing[plan.digest] = plan
+        else:
+            ahead[plan.digest] = kept
+            advance(1)
+    computed = _computed(engine, list(missing.values()), attrition=attrition, advance=advance)
+    with closing(computed):
         for plan in plans:
-            yield workspace.cohort(plan)
+            while plan.digest not in ahead:
+                other, result = next(computed)
+                ahead[other.digest] = result
+                if isinstance(result, Kept):
+                    cache.keep(version, other, result)
+            found = ahead[plan.digest]
+            waiting[plan.digest] -= 1
+            if not waiting[plan.digest]:
+                del ahead[plan.digest]
+            if isinstance(found, Kept):
+                qualified = found.qualified if attrition else None
+                yield CohortTable(rows=found.rows, qualified=qualified, rules=plan.rules)
+            else:
+                yield found
 
 
 @contextmanager
@@ -65,8 +155,16 @@ def kept(engine: Engine, plans: Mapping[str, CohortPlan]) -> Iterator[dict[str, 
 
     Raises: as `run_many`.
     """
-    with _Workspace(engine, list(plans.values()), attrition=False) as workspace:
-        yield {name: workspace.cohort(plan, keep=name) for name, plan in plans.items()}
+    found = dict[str, CohortTable]()
+    with _Temporary(engine) as temporary:
+        for name, plan in plans.items():
+            _check_tables(engine, walk(plan.rows).values())
+            with _laid_out(engine, plan, attrition=False) as layout:
+                temporary.make(name, layout.rows())
+            asked = primitives.select(primitives.columns(ROWS, "k"), primitives.table(name, "k"))
+            rows = engine.query(asked.order_by(*map(primitives.name_of, ROWS), copy=False))
+            found[name] = CohortTable(rows=rows, qualified=None, rules=plan.rules)
+        yield found
 
 
 def resolve(engine: Engine, concept_set: ConceptSet) -> tuple[int, ...]:
@@ -78,21 +176,190 @@ def resolve(engine: Engine, concept_set: ConceptSet) -> tuple[int, ...]:
 
 def statements(plan: CohortPlan) -> Iterator[tuple[str, exp.Query]]:
     """What `run` asks for, in order: (name of a temporary table, its query), and last ("rows", query). Touches nothing."""
-    layout = _Layout([plan], attrition=True)
-    yield CONCEPTS, layout.concepts()
-    for digest, (node, _) in layout.graph.items():
-        if digest in layout.names:
-            yield layout.names[digest], layout.query(node)
-    yield "rows", layout.rows(plan)
+    layout = _Layout(plan, attrition=True)
+    if layout.sets:
+        yield CONCEPTS, layout.concepts()
+    for digest, name in layout.names.items():
+        yield name, layout.query(layout.graph[digest][0])
+    yield "rows", layout.rows()
+
+
+Computed = Iterator[tuple[CohortPlan, Kept | Problem]]
+
+
+def _computed(
+    engine: Engine, plans: Sequence[CohortPlan], *, attrition: bool, advance: Callable[[float], None]
+) -> Generator[tuple[CohortPlan, Kept | Problem]]:
+    able = list[CohortPlan]()
+    for plan in plans:
+        try:
+            _check_tables(engine, walk(*_roots(plan, attrition=attrition)).values())
+            able.append(plan)
+        except MissingTable as problem:
+            yield plan, problem
+    if len(able) == 1:
+        (plan,) = able
+        try:
+            yield plan, _alone(engine, plan, attrition=attrition)
+        except QueryCancelled:
+            raise
+        except Problem as problem:
+            yield plan, problem
+        advance(1)
+    elif able:
+        yield from _set(engine, able, attrition=attrition, advance=advance)
+
+
+def _alone(engine: Engine, plan: CohortPlan, *, attrition: bool) -> Kept:
+    with _laid_out(engine, plan, attrition=attrition) as layout:
+        return Kept(
+            rows=engine.query(layout.rows()),
+            qualified=engine.query(layout.qualified()) if attrition else None,
+        )
+
+
+@contextmanager
+def _laid_out(engine: Engine, plan: CohortPlan, *, attrition: bool) -> "Iterator[_Layout]":
+    """One cohort: what it reads twice is kept, everything else is written out where it is read."""
+    layout = _Layout(plan, attrition=attrition)
+    with _Temporary(engine) as temporary:
+        if layout.sets:
+            temporary.make(CONCEPTS, layout.concepts())
+        for digest, name in layout.names.items():
+            temporary.make(name, layout.query(layout.graph[digest][0]))
+        yield layout
+
+
+def _set(
+    engine: Engine, plans: Sequence[CohortPlan], *, attrition: bool, advance: Callable[[float], None]
+) -> Computed:
+    """Several cohorts: concept sets resolved once for all, then part by part."""
+    roots = [root for plan in plans for root in _roots(plan, attrition=attrition)]
+    sets = [node for node, _ in walk(*roots).values() if isinstance(node, ConceptIds)]
+    numbers = {node.digest: at for at, node in enumerate(sets)}
+    with _Temporary(engine) as temporary:
+        try:
+            temporary.numbers(ITEMS, rows_of([node.items for node in sets]))
+            members = concept_sets_in(ITEMS, maps=any(node.maps for node in sets))
+            if sets:
+                temporary.make(CONCEPTS, members.order_by(primitives.name_of("set_no"), copy=False))
+            parts = list(parts_of(engine, plans, numbers))
+        except QueryCancelled:
+            raise
+        except Problem as problem:
+            yield from ((plan, problem) for plan in plans)
+            return
+        for part in parts:
+            yield from _part(engine, part, numbers, attrition=attrition, advance=advance)
+
+
+def _part(
+    engine: Engine,
+    plans: Sequence[CohortPlan],
+    sets: Mapping[str, int],
+    *,
+    attrition: bool,
+    advance: Callable[[float], None],
+) -> Computed:
+    """Cohorts at once. Where that fails, each half by itself: what is wrong with one doesn't stop the others."""
+    try:
+        found = _together(engine, plans, sets, attrition=attrition, advance=advance)
+    except QueryCancelled:
+        raise
+    except Problem as problem:
+        if len(plans) == 1:
+            yield plans[0], problem
+            return
+        half = len(plans) // 2
+        for some in (plans[:half], plans[half:]):
+            yield from _part(engine, some, sets, attrition=attrition, advance=lambda _cohorts: None)
+    else:
+        yield from found
+
+
+def _together(
+    engine: Engine,
+    plans: Sequence[CohortPlan],
+    sets: Mapping[str, int],
+    *,
+    attrition: bool,
+    advance: Callable[[float], None],
+) -> list[tuple[CohortPlan, Kept]]:
+    batch = Batch(plans, sets, attrition=attrition)
+    blocks = sum(len(stage.blocks) for stage in batch.stages)
+    with _Temporary(engine) as temporary:
+        temporary.numbers(LINKS, batch.links())
+        for stage in batch.stages:
+            temporary.make(stage.store.name, batch.query(stage))
+            for name in stage.done_with:
+                temporary.drop(name)
+            advance(len(plans) * len(stage.blocks) / blocks)
+        rows = _by_node(engine.query(batch.rows()))
+        qualified = _by_node(engine.query(batch.qualified())) if attrition else None
+    return [
+        (
+            plan,
+            Kept(
+                rows=rows(batch.node(plan.rows)),
+                qualified=qualified(batch.node(plan.attrition)) if qualified else None,
+            ),
+        )
+        for plan in plans
+    ]
+
+
+def _by_node(found: pa.Table) -> Callable[[int], pa.Table]:
+    """The rows of one node in a table that is in order of nodes."""
+    nodes, rows = found.column(sql.NODE).to_numpy(), found.drop_columns([sql.NODE])
+
+    def of(node: int) -> pa.Table:
+        begin, end = np.searchsorted(nodes, [node, node + 1])
+        return rows.slice(begin, end - begin)
+
+    return of
+
+
+def _roots(plan: CohortPlan, *, attrition: bool) -> tuple[Relation, ...]:
+    return (plan.attrition, plan.rows) if attrition else (plan.rows,)
+
+
+class _Temporary:
+    """Temporary tables that go when this is left."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self.present: set[str] = set()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for name in sorted(self.present):
+            self.engine.drop(name)
+
+    def make(self, name: str, query: exp.Query) -> None:
+        self.present.add(name)
+        self.engine.temporary(name, query)
+
+    def numbers(self, name: str, columns: Mapping[str, Sequence[int]]) -> None:
+        self.present.add(name)
+        if isinstance(self.engine, TakesNumbers):
+            self.engine.temporary_numbers(name, columns)
+        else:
+            rows = primitives.values(list(zip(*columns.values(), strict=True)), list(columns), "v")
+            self.engine.temporary(name, primitives.select(primitives.columns(columns, "v"), rows))
+
+    def drop(self, name: str) -> None:
+        self.present.discard(name)
+        self.engine.drop(name)
 
 
 class _Layout:
-    """Which nodes of the plans are kept, under which names."""
+    """Which nodes of one plan are kept, under which names."""
 
-    def __init__(self, plans: Sequence[CohortPlan], *, attrition: bool) -> None:
-        roots = [
-            root for plan in plans for root in ((plan.attrition, plan.rows) if attrition else (plan.rows,))
-        ]
+    def __init__(self, plan: CohortPlan, *, attrition: bool) -> None:
+        self.plan = plan
+        roots = _roots(plan, attrition=attrition)
         self.graph = walk(*roots)
         self.sets = [node.items for node, _ in self.graph.values() if isinstance(node, ConceptIds)]
         self.numbers = {ConceptIds(items=items).digest: at for at, items in enumerate(self.sets)}
@@ -136,72 +403,11 @@ class _Layout:
             *(primitives.name_of(alias) for alias in aliases), copy=False
         )
 
-    def rows(self, plan: CohortPlan) -> exp.Query:
-        return self.read(plan.rows, sql.STAY, ("subject_id", "cohort_start_date", "cohort_end_date"))
+    def rows(self) -> exp.Query:
+        return self.read(self.plan.rows, sql.STAY, ROWS)
 
-    def qualified(self, plan: CohortPlan) -> exp.Query:
-        names = ("person_id", "start_date", "mask")
-        return self.read(plan.attrition, names, names)
-
-
-class _Workspace:
-    """The temporary tables of one run."""
-
-    def __init__(self, engine: Engine, plans: Sequence[CohortPlan], *, attrition: bool) -> None:
-        self.engine = engine
-        self.attrition = attrition
-        self.layout = _Layout(plans, attrition=attrition)
-        self.needs = [self._kept_by(plan) for plan in plans]
-        self.present: set[str] = set()
-
-    def __enter__(self) -> "_Workspace":
-        _check_tables(self.engine, self.layout.graph.values())
-        if self.layout.sets:
-            self.present.add(CONCEPTS)
-            self.engine.temporary(CONCEPTS, self.layout.concepts())
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for name in sorted(self.present):
-            self.engine.drop(name)
-
-    def _kept_by(self, plan: CohortPlan) -> list[str]:
-        """Digests of the kept nodes that a plan needs, inputs first."""
-        roots = (plan.attrition, plan.rows) if self.attrition else (plan.rows,)
-        return [digest for digest in walk(*roots) if digest in self.layout.names]
-
-    def cohort(self, plan: CohortPlan, *, keep: str | None = None) -> CohortTable:
-        needed = self.needs.pop(0)
-        for digest in needed:
-            name = self.layout.names[digest]
-            if name not in self.present:
-                node = self.layout.graph[digest][0]
-                self.present.add(name)
-                self.engine.temporary(name, self.layout.query(node))
-        source = self.layout.rows(plan)
-        if keep is not None:
-            self.present.add(keep)
-            self.engine.temporary(keep, source)
-            names = [
-                primitives.name_of(name) for name in ("subject_id", "cohort_start_date", "cohort_end_date")
-            ]
-            kept = primitives.table(keep, "k")
-            source = primitives.select(names, kept).order_by(*(name.copy() for name in names), copy=False)
-        rows = self.engine.query(source)
-        qualified = None
-        if self.attrition:
-            qualified = self.engine.query(self.layout.qualified(plan))
-        self._forget(needed)
-        return CohortTable(rows=rows, qualified=qualified, rules=plan.rules)
-
-    def _forget(self, used: Sequence[str]) -> None:
-        """Drop what no later plan needs."""
-        later = {digest for needs in self.needs for digest in needs}
-        for digest in used:
-            name = self.layout.names[digest]
-            if digest not in later and name in self.present:
-                self.present.discard(name)
-                self.engine.drop(name)
+    def qualified(self) -> exp.Query:
+        return self.read(self.plan.attrition, QUALIFIED, QUALIFIED)
 
 
 def _check_tables(engine: Engine, graph: Iterable[tuple[Relation, int]]) -> None:

@@ -11,7 +11,7 @@ always lets itself read and write. Both hold what a query could read anyway, and
 import shutil
 import struct
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
@@ -28,6 +28,7 @@ from dure.engines.problems import (
     DatabaseUnreadable,
     DiskFull,
     NotACdm,
+    QueryCancelled,
     QueryFailed,
     StorageVersion,
 )
@@ -101,11 +102,28 @@ class DuckDBEngine:
             return _narrow(self._connection.sql(text).to_arrow_table())
 
     def temporary(self, name: str, tree: exp.Query) -> None:
+        self._check_name(name)
+        self._keep(name, self._text(tree))
+
+    def temporary_numbers(self, name: str, columns: Mapping[str, Sequence[int]]) -> None:
+        for each in (name, *columns):
+            self._check_name(each)
+        numbers = pa.table({key: pa.array(values, pa.int64()) for key, values in columns.items()})
+        arriving = f"{name}_arriving"
+        self._connection.register(arriving, numbers)
+        try:
+            self._keep(name, f'SELECT * FROM "{arriving}"')  # noqa: S608 - a plain name
+        finally:
+            self._connection.unregister(arriving)
+
+    def interrupt(self) -> None:
+        self._connection.interrupt()
+
+    def _check_name(self, name: str) -> None:
         if not NAME.fullmatch(name) or name in self._model:
-            raise refusal(
-                f"'{name}' can't name a temporary table", "Choose a plain name the model doesn't have."
-            )
-        text = self._text(tree)
+            raise refusal(f"'{name}' can't name what is kept", "Choose a plain name the model doesn't have.")
+
+    def _keep(self, name: str, text: str) -> None:
         self._run(f'CREATE OR REPLACE TEMPORARY TABLE "{name}" AS {text}')
         self._temporary.pop(name, None)
         described = self._run(f'SELECT * FROM "{name}" LIMIT 0').description  # noqa: S608 - a plain name
@@ -144,6 +162,17 @@ def _explained(spill: Path) -> Iterator[None]:
     """Turns DuckDB's errors into ours. Its own message can quote a value of a row, so only its kind is told."""
     try:
         yield
+    except RuntimeError as error:
+        # DuckDB looks at signals while it works, and says so of Ctrl-C in its own way.
+        if str(error) == "Query interrupted":
+            raise KeyboardInterrupt from None
+        raise
+    except duckdb.InterruptException:
+        raise QueryCancelled(
+            "The query was stopped before it was done",
+            where="the DuckDB engine",
+            mend="Ask again if the answer is still wanted.",
+        ) from None
     except duckdb.OutOfMemoryException:
         raise QueryFailed(
             "The query needs more memory or spill room than the engine was given",

@@ -1,4 +1,4 @@
-"""What can go wrong with a database, each with its slug and exit code (90 to 99, 103 to 105, 108)."""
+"""What can go wrong with a database or with cohorts on it, each with its slug and exit code (90 to 99, 103 to 105, 108 to 110)."""
 
 from dure.wire.problems import Problem
 
@@ -99,3 +99,17 @@ class SparkMissing(Problem):
     title = "Spark can't be started"
     status = 500
     exit_code = 108
+
+
+class CohortsFailed(Problem):
+    slug = "cohorts-failed"
+    title = "Some cohorts couldn't be computed"
+    status = 422
+    exit_code = 109
+
+
+class QueryCancelled(Problem):
+    slug = "query-cancelled"
+    title = "The query was stopped"
+    status = 499
+    exit_code = 110

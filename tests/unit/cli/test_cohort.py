@@ -1,6 +1,8 @@
 """`dure cohort` on a small database: words, rows, numbers, and one clear line when a file is wrong."""
 
 import json
+import os
+import signal
 from datetime import date
 
 import pyarrow as pa
@@ -10,6 +12,7 @@ import pytest
 from dure.cli import main
 from dure.engines.cdm_file import create
 from dure.engines.dataset import Dataset
+from dure.engines.duckdb import DuckDBEngine
 
 DEFINITION = {
     "ConceptSets": [
@@ -68,7 +71,7 @@ def call(*arguments):
 
 def test_run_writes_rows_and_shows_attrition(cdm, definition, tmp_path, capsys):
     out = tmp_path / "rows.parquet"
-    assert call("run", definition, "--cdm", cdm, "--out", out, "--stats") == 0
+    assert call("run", definition, "--cdm", cdm, "--out", out, "--stats", tmp_path / "stats.parquet") == 0
     assert pq.read_table(out).to_pylist() == [
         {
             "cohort_id": "asthma",
@@ -80,6 +83,47 @@ def test_run_writes_rows_and_shows_attrition(cdm, definition, tmp_path, capsys):
     shown = capsys.readouterr().out
     assert "entry events" in shown
     assert "men" in shown
+    stats = pq.read_table(tmp_path / "stats.parquet").to_pylist()
+    assert {
+        (row["mode_id"], row["base_count"], row["final_count"]) for row in stats if row["base_count"]
+    } == {
+        (0, 2, 1),
+        (1, 2, 1),
+    }
+
+
+def test_a_cohort_that_fails_doesnt_stop_the_others(cdm, definition, tmp_path, capsys):
+    (tmp_path / "broken.json").write_text("{")
+    (tmp_path / "unknown.json").write_text(json.dumps(DEFINITION | {"Surprise": 1}))
+    out = tmp_path / "rows.parquet"
+    assert call("run", tmp_path, "--cdm", cdm, "--out", out) == 109
+    assert pq.read_table(out).column("cohort_id").to_pylist() == ["asthma"]
+    said = capsys.readouterr().err
+    assert "2 of 3 cohorts failed" in said
+    assert "$.Surprise" in said
+    assert "line 1" in said
+
+
+def test_where_all_fail_the_old_file_stays(cdm, tmp_path):
+    for name in ("a", "b"):
+        (tmp_path / f"{name}.json").write_text("{")
+    out = tmp_path / "rows.parquet"
+    out.write_text("old")
+    assert call("run", tmp_path, "--cdm", cdm, "--out", out) == 109
+    assert out.read_text() == "old"
+
+
+def test_ctrl_c_leaves_no_file_and_ends_with_130(cdm, definition, tmp_path, monkeypatch):
+    def interrupted(self, tree):
+        os.kill(os.getpid(), signal.SIGINT)
+        return self._connection.sql(
+            "SELECT COUNT(*) FROM range(100000000) a, range(1000) b WHERE a.range = -b.range"
+        )
+
+    monkeypatch.setattr(DuckDBEngine, "query", interrupted)
+    out = tmp_path / "rows.parquet"
+    assert call("run", definition, "--cdm", cdm, "--out", out, "--stats", tmp_path / "stats.parquet") == 130
+    assert list(tmp_path.glob("*.parquet*")) == []
 
 
 def test_run_takes_folders(cdm, definition, tmp_path):

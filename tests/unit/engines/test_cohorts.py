@@ -1,5 +1,7 @@
 """Running plans: what is kept, shared and forgotten, whatever happens."""
 
+import threading
+from dataclasses import replace
 from datetime import date
 
 import duckdb
@@ -8,12 +10,16 @@ import sqlglot
 from sqlglot import exp
 
 from dure.cohort import parse, plan
+from dure.cohort.batch import CONCEPTS, LINKS
 from dure.cohort.problems import MissingTable
-from dure.engines.cohorts import CONCEPTS, resolve, run, run_many, statements
+from dure.engines import set_weights
+from dure.engines.cohort_cache import CohortCache, Kept, forget
+from dure.engines.cohorts import resolve, run, run_each, run_many, statements
 from dure.engines.dataset import Dataset
 from dure.engines.duckdb import DuckDBEngine
-from dure.engines.problems import QueryFailed
+from dure.engines.problems import QueryCancelled, QueryFailed
 from dure.omop.concept_sets import ConceptSet, ConceptSetItem
+from dure.wire.problems import Problem
 
 TABLES = """
 CREATE TABLE concept AS SELECT i AS concept_id, NULL::VARCHAR AS invalid_reason FROM range(1, 5) t(i);
@@ -92,9 +98,129 @@ def test_what_two_cohorts_share_is_made_once(engine, monkeypatch):
     assert len(made) == len(set(made))
     alone = len(made)
     made.clear()
-    list(run_many(engine, [planned(1)]))
-    list(run_many(engine, [planned(1, days=60)]))
-    assert len(made) > alone
+    forget(engine)
+    list(run_many(engine, [planned(1), planned(1, days=60)] * 2))
+    assert len(made) == alone, "equal plans are one"
+    made.clear()
+    forget(engine)
+    list(run_many(engine, [planned(1), planned(1, days=60), planned(3), planned(3, days=60)]))
+    assert len(made) == alone, "plans of one shape are one query"
+
+
+def test_an_answer_is_found_again_for_the_same_dataset_version_only(engine, monkeypatch):
+    first = list(run_many(engine, [planned(1), planned(3)]))
+    asked = []
+    query = engine.query
+    monkeypatch.setattr(engine, "query", lambda tree: (asked.append(tree), query(tree))[1])
+    assert [found.rows for found in run_many(engine, [planned(3), planned(1)])] == [
+        first[1].rows,
+        first[0].rows,
+    ]
+    assert run(engine, planned(1)).qualified == first[0].qualified
+    assert asked == []
+    engine.connection.execute(
+        "INSERT INTO condition_occurrence SELECT 9, 3, 1, 0, DATE '2020-04-01', NULL, NULL"
+    )
+    engine.dataset = replace(engine.dataset, version="2")
+    assert run(engine, planned(1)).rows.num_rows == first[0].rows.num_rows + 1
+    assert asked != []
+
+
+def test_rows_alone_are_not_an_answer_to_who_asks_for_attrition(engine):
+    assert run(engine, planned(1), attrition=False).qualified is None
+    assert run(engine, planned(1)).qualified.num_rows == 2
+    assert run(engine, planned(1), attrition=False).qualified is None
+
+
+def test_names_of_rules_are_of_the_plan_that_asks(engine):
+    run(engine, planned(1))
+    assert run(engine, replace(planned(1), rules=("otherwise",))).rules == ("otherwise",)
+
+
+def test_the_cache_keeps_what_was_asked_for_last_within_its_bound(engine):
+    plans = [planned(1, days=days) for days in (1, 2, 3)]
+    kept = Kept(rows=run(engine, plans[0]).rows, qualified=None)
+    cache = CohortCache(most_bytes=2 * kept.size)
+    for each in plans[:2]:
+        cache.keep("1", each, kept)
+    assert cache.find("1", plans[0], attrition=False) is not None
+    cache.keep("1", plans[2], kept)
+    assert [cache.find("1", each, attrition=False) is not None for each in plans] == [True, False, True]
+    tiny = CohortCache(most_bytes=1)
+    tiny.keep("1", plans[0], kept)
+    assert tiny.find("1", plans[0], attrition=False) is None
+
+
+def test_what_fails_in_a_set_doesnt_stop_the_rest(engine, monkeypatch):
+    wrong = planned(1, days=77)
+
+    def temporary(name, tree, make=engine.temporary):
+        if any(links["number_0"].count(-77) for links in made):
+            raise QueryFailed("no", where="here", mend="none")
+        make(name, tree)
+
+    made = []
+    keep = engine.temporary_numbers
+    monkeypatch.setattr(
+        engine,
+        "temporary_numbers",
+        lambda name, columns: (
+            made.__setitem__(slice(None), [columns] if name == LINKS else []),
+            keep(name, columns),
+        ),
+    )
+    monkeypatch.setattr(engine, "temporary", temporary)
+    missing = planned(table="DrugExposure")
+    found = list(run_each(engine, [planned(1), wrong, planned(3), missing, planned(1, days=60)]))
+    assert [type(each).__name__ for each in found] == [
+        "CohortTable",
+        "QueryFailed",
+        "CohortTable",
+        "MissingTable",
+        "CohortTable",
+    ]
+    assert left_behind(engine) == []
+
+
+@pytest.mark.parametrize("limit", [1, 2, 5])
+def test_parts_of_a_set_give_what_the_whole_set_gives(engine, monkeypatch, limit):
+    plans = [planned(1 + days % 4, days=days) for days in range(12)]
+    whole = [found.rows for found in run_many(engine, plans)]
+    forget(engine)
+    monkeypatch.setattr(set_weights, "MOST_EVENTS", limit)
+    assert [found.rows for found in run_many(engine, plans)] == whole
+    assert left_behind(engine) == []
+
+
+def test_closing_from_another_thread_stops_the_running_query(engine):
+    names = [f"c{at}" for at in range(20)]
+    endless = sqlglot.parse_one(f"SELECT COUNT(*) AS n FROM concept AS {names[0]}", dialect="duckdb")
+    for each in names[1:]:
+        endless = endless.join(f"concept AS {each}", join_type="cross")
+    endless = endless.where(f"{' + '.join(f'{each}.concept_id' for each in names)} = 1")
+    query = engine.query
+    cohorts = run_many(engine, [planned(1)])
+    began, ended = threading.Event(), []
+
+    def slow(_tree):
+        began.set()
+        return query(endless)
+
+    engine.query = slow
+
+    def ask():
+        try:
+            next(cohorts)
+        except Problem as problem:
+            ended.append(type(problem))
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    began.wait(10)
+    cohorts.close()
+    asking.join(30)
+    assert ended == [QueryCancelled]
+    assert left_behind(engine) == []
 
 
 @pytest.mark.parametrize("stop_after", [0, 1])
