@@ -74,7 +74,7 @@ class Engine(Protocol):
 
 @runtime_checkable
 class TakesNumbers(Protocol):
-    """An engine that takes many numbers faster than in a query's text. Others get them written out."""
+    """An engine that takes many numbers at once, and so runs a set of cohorts as one graph. Others run them one by one."""
 
     def temporary_numbers(self, name: str, columns: Mapping[str, Sequence[int]]) -> None:
         """Keep whole numbers under `name` for later trees, as `Engine.temporary` does with rows."""

@@ -197,8 +197,10 @@ def _computed(
             able.append(plan)
         except MissingTable as problem:
             yield plan, problem
-    if len(able) == 1:
-        (plan,) = able
+    if len(able) > 1 and isinstance(engine, TakesNumbers):
+        yield from _set(engine, able, attrition=attrition, advance=advance)
+        return
+    for plan in able:
         try:
             yield plan, _alone(engine, plan, attrition=attrition)
         except QueryCancelled:
@@ -206,8 +208,6 @@ def _computed(
         except Problem as problem:
             yield plan, problem
         advance(1)
-    elif able:
-        yield from _set(engine, able, attrition=attrition, advance=advance)
 
 
 def _alone(engine: Engine, plan: CohortPlan, *, attrition: bool) -> Kept:
@@ -334,20 +334,23 @@ class _Temporary:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for name in sorted(self.present):
-            self.engine.drop(name)
+        while self.present:
+            name = min(self.present)
+            try:
+                self.engine.drop(name)
+            except QueryCancelled:  # who closes interrupts until all is gone, and so may meet this too
+                continue
+            self.present.discard(name)
 
     def make(self, name: str, query: exp.Query) -> None:
         self.present.add(name)
         self.engine.temporary(name, query)
 
     def numbers(self, name: str, columns: Mapping[str, Sequence[int]]) -> None:
+        """What only an engine that `TakesNumbers` is asked for."""
+        assert isinstance(self.engine, TakesNumbers)
         self.present.add(name)
-        if isinstance(self.engine, TakesNumbers):
-            self.engine.temporary_numbers(name, columns)
-        else:
-            rows = primitives.values(list(zip(*columns.values(), strict=True)), list(columns), "v")
-            self.engine.temporary(name, primitives.select(primitives.columns(columns, "v"), rows))
+        self.engine.temporary_numbers(name, columns)
 
     def drop(self, name: str) -> None:
         self.present.discard(name)

@@ -130,8 +130,9 @@ class DuckDBEngine:
         self._temporary[name] = {str(column[0]): _type(str(column[1])) for column in described}
 
     def drop(self, name: str) -> None:
-        if self._temporary.pop(name, None) is not None:
+        if name in self._temporary:
             self._run(f'DROP TABLE IF EXISTS temp."{name}"')
+            del self._temporary[name]
 
     def close(self) -> None:
         self._connection.close()
