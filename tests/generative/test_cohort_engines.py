@@ -401,23 +401,23 @@ def test_referee_and_duckdb_agree_on_2000_generated_cohorts(seed, tmp_path_facto
 
 
 DEFECTS = {
-    # what goes wrong in the SQL: (name in `dure.cohort.sql`, what takes its place)
+    # what goes wrong: (name in `dure.cohort.sql` or, for items of concept sets, in `dure.engines.cohorts`, what takes its place)
     "windows that reach everywhere": ("_window", lambda _window, _days, **_: []),
     "the last is the first": ("_limited", lambda n, s, w, limit: LIMITED(n, s, w, Limit.FIRST if limit is Limit.LAST else limit)),
     "islands without a pad": ("_islands", lambda who, rows, pad, unpad: ISLANDS(who, rows, 0, 0)),
     "offsets beyond observation": ("_offset", lambda offset, days: p.later_number(p.column(f"{offset.field}_date", "i"), days)),
     "excluded concepts stay in": (
-        "concept_sets",
+        "rows_of",
         lambda sets: SETS([[replace(item, excluded=False) for item in items] for items in sets]),
     ),
 }  # fmt: skip
-LIMITED, ISLANDS, SETS = sql._limited, sql._islands, sql.concept_sets
+LIMITED, ISLANDS, SETS = sql._limited, sql._islands, cohorts.rows_of
 
 
 @pytest.mark.parametrize("defect", DEFECTS)
 def test_the_comparison_finds_planted_defects(defect, monkeypatch, tmp_path):
     name, wrong = DEFECTS[defect]
-    monkeypatch.setattr(cohorts if name == "concept_sets" else sql, name, wrong)
+    monkeypatch.setattr(cohorts if name == "rows_of" else sql, name, wrong)
     with pytest.raises(AssertionError):
         for seed in range(10):
             list(check(seed, tmp_path))

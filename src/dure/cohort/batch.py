@@ -26,6 +26,7 @@ from dure.cohort.relations import (
     ConceptIds,
     Counted,
     DrugEras,
+    Eras,
     Events,
     Everyone,
     Included,
@@ -34,6 +35,7 @@ from dure.cohort.relations import (
     Primary,
     Qualified,
     Relation,
+    Residences,
     Stays,
     Such,
     walk,
@@ -71,6 +73,13 @@ class Stage:
     store: Store
     blocks: tuple[Block, ...]
     done_with: tuple[str, ...]
+
+
+def can_share(plan: CohortPlan) -> bool:
+    """Whether a plan can be one of a set: eras of criteria and residences are computed for one node only."""
+    return not any(
+        isinstance(node, Eras | Residences) for node, _ in walk(plan.attrition, plan.rows).values()
+    )
 
 
 class Batch:

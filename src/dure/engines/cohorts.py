@@ -17,7 +17,7 @@ import pyarrow as pa
 from sqlglot import exp
 
 from dure.cohort import CohortPlan, primitives, sql
-from dure.cohort.batch import CONCEPTS, LINKS, QUALIFIED, ROWS, Batch
+from dure.cohort.batch import CONCEPTS, LINKS, QUALIFIED, ROWS, Batch, can_share
 from dure.cohort.concepts_sql import concept_sets, concept_sets_in, rows_of
 from dure.cohort.problems import MissingTable
 from dure.cohort.relations import ConceptIds, Relation, walk
@@ -197,9 +197,10 @@ def _computed(
             able.append(plan)
         except MissingTable as problem:
             yield plan, problem
-    if len(able) > 1 and isinstance(engine, TakesNumbers):
-        yield from _set(engine, able, attrition=attrition, advance=advance)
-        return
+    shared = [plan for plan in able if can_share(plan)] if isinstance(engine, TakesNumbers) else []
+    if len(shared) > 1:
+        yield from _set(engine, shared, attrition=attrition, advance=advance)
+        able = [plan for plan in able if not can_share(plan)]
     for plan in able:
         try:
             yield plan, _alone(engine, plan, attrition=attrition)
