@@ -6,7 +6,7 @@ It returns a value for each (term, quantity) that it accounts for.
 
 With rules off, every returned value must be the reference's within its tolerance, and every row must be returned or have a
 reason. With rules on, a model gives the same values, some of them, or none: never others, except where it says that it is
-coarsened by the gate (a wider grid), which is listed in `COARSENED`. Models in `SLOW` run with the slow tests.
+coarsened by the gate (a wider grid), which is listed in `COARSENED`.
 """
 
 import csv
@@ -143,7 +143,6 @@ def _modules():
 
 
 MODELS = {key: model for module in _modules() for key, model in module.MODELS.items()}
-SLOW = {key for module in _modules() for key in getattr(module, "SLOW", ())}
 COARSENED = {key for module in _modules() for key in getattr(module, "COARSENED", ())}
 # Rows that no sum gives, by (id, model) and then (term, quantity): why, and what is given instead.
 REASONS = {key: why for module in _modules() for key, why in getattr(module, "REASONS", {}).items()}
@@ -178,10 +177,7 @@ def _off(wanted, got):
     return f", coefficients off by up to {max(off):.2f} standard errors" if off and max(off) > 1e-6 else ""
 
 
-@pytest.mark.parametrize(
-    "key",
-    [pytest.param(key, id=" ".join(key), marks=[pytest.mark.slow] if key in SLOW else []) for key in MODELS],
-)
+@pytest.mark.parametrize("key", MODELS, ids=" ".join)
 def test_federated_is_pooled(shared, key):
     got, rounds = computed(key, RULES_OFF)
     assert not isinstance(got, str), got

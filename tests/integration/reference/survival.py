@@ -332,8 +332,6 @@ MODELS = {
 }
 # On a wider grid events count as later than they were.
 COARSENED = {key for key in MODELS if "strata(site)" not in key[1] and "| site" not in key[1]}
-# 1,386 event days by ten covariates: a grid that no gate would allow.
-SLOW = {key for key in MODELS if key[0] in ("A07", "A07a")}
 CONCORDANCE = "It ranks every pair of people; no sum over people gives it."
 REASONS = {
     key: {("C", "concordance"): CONCORDANCE, ("C_se", "concordance"): CONCORDANCE}
