@@ -31,6 +31,7 @@ from dure.stats.log_rank import LogRankParams
 from dure.stats.mixed_model import MixedModelParams, MixedModelState
 from dure.stats.moments import MomentsParams
 from dure.stats.pathways import PathwaysParams
+from dure.stats.profile import ProfileParams
 from dure.stats.quantiles import QuantilesParams
 from dure.stats.rates import RatesParams
 from dure.stats.risk_table import RiskTableParams
@@ -318,7 +319,24 @@ def lasso(rng, rows):
     return params, Frame(person=np.arange(rows), columns=columns, matrices=matrices)
 
 
+def profile(rng, rows):
+    person = np.sort(rng.integers(0, 1 + rows // 3, rows)).astype(np.int64)
+    columns = {
+        "stratum": person,
+        "case": rng.poisson(0.5, rows),
+        "drug": rng.random(rows) < 0.3,
+        "dose": rng.integers(0, 2, rows) * rng.normal(0, 2, rows),
+    }
+    model = ConditionalParams(
+        covariates=(binary("drug"), continuous("dose", -1, 4))[: rng.integers(1, 3)],
+        ties=Ties.BRESLOW,
+        most_cases=400,
+    )
+    return ProfileParams(model=model), Frame(person=person, columns=columns)
+
+
 EXAMPLES = {
+    "profile": profile,
     "mixed_model": mixed_model,
     "conditional": conditional,
     "characteristics": characteristics,

@@ -16,6 +16,7 @@ from dure.stats.log_rank import LogRank
 from dure.stats.mixed_model import MixedModel
 from dure.stats.moments import Moments
 from dure.stats.pathways import Pathways
+from dure.stats.profile import Profile
 from dure.stats.quantiles import Quantiles
 from dure.stats.rates import Rates
 from dure.stats.risk_table import RiskTable
@@ -36,6 +37,7 @@ ALL: dict[str, Statistic[Any, Any, Any]] = {
     MixedModel.name: MixedModel(),
     Moments.name: Moments(),
     Pathways.name: Pathways(),
+    Profile.name: Profile(),
     Quantiles.name: Quantiles(),
     Rates.name: Rates(),
     ScoreTable.name: ScoreTable(),

@@ -155,7 +155,7 @@ class Conditional(Statistic[ConditionalParams, ConditionalState, ConditionalResu
         Raises:
             ValueError: a person is in two strata, or a stratum has more rows or cases than declared.
         """
-        strata, people = _strata(frame, params)
+        strata, people = strata_of(frame, params)
         added = add_up(strata, np.array(state.newton.point), params.ties)
         lower = np.tril_indices(len(params.covariates))
         return Answer(
@@ -204,7 +204,7 @@ class Conditional(Statistic[ConditionalParams, ConditionalState, ConditionalResu
         return Done(result=_result(total, after.path, fit=_fit(params, total, after)))
 
 
-def _strata(frame: Frame, params: ConditionalParams) -> tuple[Strata, NDArray[np.int64]]:
+def strata_of(frame: Frame, params: ConditionalParams) -> tuple[Strata, NDArray[np.int64]]:
     """The strata that say something, and the people in them."""
     stratum = frame.columns["stratum"]
     if len(np.unique(np.stack([frame.person, stratum]), axis=1).T) != len(np.unique(frame.person)):
