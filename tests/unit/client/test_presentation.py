@@ -69,6 +69,7 @@ def test_banners_and_disclosure(study, mode):
         id="r",
         manifest="m",
         mode=mode,
+        masked=mode is Mode.TOTAL,
         rules=Rules(),
         roster=(),
         unaffiliated=(),
