@@ -6,6 +6,7 @@ the databases are missing: a hospital's frame is drawn at random.
 
 import os
 import re
+import secrets
 import shutil
 import threading
 import time
@@ -33,12 +34,14 @@ from dure.stats.base import Frame
 from dure.stats.counts import CountsParams
 from dure.study.kinds import kind_of
 from dure.study.protocol.answer import message, through_gate
+from dure.study.protocol.player import Player, table
 from dure.study.spec import Study
 from dure.wire.codec import decode, digest, encode
 from dure.wire.directory import Directory, Member, Role
 from dure.wire.envelope import Envelope, peek, public_text, seal
 from dure.wire.messages import (
     Acceptance,
+    Contribution,
     DatasetDeclaration,
     Decline,
     Exchange,
@@ -95,6 +98,7 @@ class Hospital:
     board: Ed25519PrivateKey = field(default_factory=Ed25519PrivateKey.generate)
     node: Ed25519PrivateKey = field(default_factory=Ed25519PrivateKey.generate)
     runs: dict[str, tuple[Manifest, Study]] = field(default_factory=dict)
+    players: dict[str, Player] = field(default_factory=dict)
     studies: dict[str, Study] = field(default_factory=dict)
     decided: set[str] = field(default_factory=set)
 
@@ -140,7 +144,20 @@ class Hospital:
             self._decide(hub, study, asker)
         for run in answer.runs:
             manifest = decode(Manifest, run.manifest, where="manifest")
-            self.runs[manifest.run] = (manifest, self.studies[manifest.study])
+            study = self.studies[manifest.study]
+            self.runs[manifest.run] = (manifest, study)
+            permits = [peek(Permit, one, where="permit") for one in run.permits]
+            node_keys = {permit.hospital: permit.node_key for permit in permits}
+            self.players[manifest.run] = Player(
+                table(
+                    manifest,
+                    study,
+                    me=self.name,
+                    key=self.node,
+                    node_keys=node_keys,
+                    outside=frozenset(node_keys),
+                )
+            )
         for task in answer.tasks:
             self._do(hub, task)
         return bool(answer.tasks or offers)
@@ -178,6 +195,11 @@ class Hospital:
             seat = Acceptance(run=task.run, manifest=task.manifest, hospital=self.name)
             _post(hub, "/v1/node/answers", seal(seat, "acceptance", self.node))
             return
+        player = self.players[task.run]
+        if player.asked_by(task):
+            word = player.word(task, secret=secrets.token_bytes(32))
+            _post(hub, "/v1/node/answers", seal(word, "handshake", self.node))
+            return
         step = kind_of(study.question).steps(study.question)[task.position.step]
         seed = int(digest(f"{self.name} {study.title}".encode())[-8:], 16)
         frame = _frame(step.params, self.people // 10, seed)
@@ -186,6 +208,8 @@ class Hospital:
             step, task, step.statistic.local(frame, step.params, state), rules=manifest.rules
         )
         said = message(released, task, self.name)
+        if isinstance(said, Contribution) and manifest.masked:
+            said = player.over(task, said)
         kind = "refusal" if isinstance(said, Refusal) else "contribution"
         _post(hub, "/v1/node/answers", seal(said, kind, self.node))
 
