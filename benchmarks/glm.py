@@ -24,8 +24,8 @@ import numpy as np
 
 ROOT = Path(__file__).resolve().parents[1]
 HOSPITALS = 5
-PENALTY = 0.002
-PATH = (0.03, 0.02, 0.012, 0.007, 0.004, PENALTY)
+PENALTY = 0.0003
+PATH = (0.0012, 0.0009, 0.0007, 0.0005, 0.0004, PENALTY)
 SIZES = {
     False: {"logistic": (1_000_000, 20), "lasso": (100_000, 10_000)},
     True: {"logistic": (50_000, 20), "lasso": (5_000, 500)},
