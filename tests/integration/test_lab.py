@@ -17,6 +17,8 @@ from dure.study.kinds.feasibility import Feasibility
 from dure.study.kinds.incidence import Incidence
 from dure.study.kinds.pathways import TreatmentPathways
 from dure.study.kinds.prevalence import Prevalence
+from dure.study.kinds.self_controlled import RiskWindow, SelfControlled
+from dure.study.kinds.survival import Survival
 from dure.study.report import Part
 from dure.study.spec import Purpose, Study
 from dure.wire.messages import Provenance
@@ -52,6 +54,9 @@ QUESTIONS = {
     "characterise": Characterise(target=cohort("celecoxib"), comparator=cohort("gi_bleed")),
     "pathways": TreatmentPathways(
         target=cohort("celecoxib"), events=(cohort("gi_bleed"),), combination_window=0, depth=2
+    ),
+    "survival": Survival(
+        arms=(cohort("celecoxib"),), outcome=cohort("gi_bleed"), death_competes=True, horizon=365, width=7
     ),
     "distribution": Distribution(cohort=cohort("celecoxib"), variable="days_before", bins=8),
 }
@@ -102,6 +107,24 @@ def test_five_hospitals_give_the_undivided_numbers(gibleed, question):
     assert network.tables == pooled.tables
     assert any(value for table in network.tables for row in table.rows for value in row[2:])
     assert "rules of disclosure are off" in " ".join(network.banners)
+
+
+def test_ratios_within_people_are_those_of_the_undivided_database(gibleed):
+    whole, parts = gibleed
+    question = SelfControlled(
+        exposure=cohort("celecoxib"),
+        outcome=cohort("gi_bleed"),
+        windows=(RiskWindow(name="ten days after", start=0, end_anchor="start", end=10),),
+        pre_exposure=0,
+    )
+    pooled = run(study(question), sites({"all": whole}, RULES_OFF), now=NOW)
+    network = run(study(question), sites(parts, RULES_OFF), now=NOW)
+    (before,), (after,) = (
+        next(table for table in answer.tables if table.name == "ratios").rows for answer in (pooled, network)
+    )
+    assert before[:2] == after[:2] == ("network", "ten days after")
+    assert after[2:] == pytest.approx(before[2:], rel=1e-9)
+    assert before[2] > 1
 
 
 @pytest.mark.parametrize("question", ["feasibility", "incidence"])

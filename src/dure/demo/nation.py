@@ -43,7 +43,17 @@ ASKERS = {
     "isul": "Isul Cosmetics",
 }
 AUTO_SIGN = AutoSign(
-    kinds=("characterise", "distribution", "feasibility", "incidence", "pathways", "prevalence"),
+    kinds=(
+        "characterise",
+        "distribution",
+        "feasibility",
+        "incidence",
+        "pathways",
+        "prevalence",
+        "self_controlled",
+        "subgroup",
+        "survival",
+    ),
     purposes=("trial_design", "safety", "research", "actuarial_tables"),
     modes=(Mode.TOTAL,),
     askers=tuple(ASKERS),

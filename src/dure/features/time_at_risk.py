@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 Ordinals = NDArray[np.int64]
@@ -28,6 +29,15 @@ class Spans:
     person: Ordinals
     start: Days
     end: Days
+
+
+def spans_of(rows: pa.Table) -> Spans:
+    """The rows of a cohort (subject_id, cohort_start_date, cohort_end_date)."""
+    start, end = (
+        np.asarray(rows[name].to_numpy(), dtype="datetime64[D]")
+        for name in ("cohort_start_date", "cohort_end_date")
+    )
+    return Spans(person=rows["subject_id"].to_numpy(), start=start, end=end)
 
 
 @dataclass(frozen=True, kw_only=True)

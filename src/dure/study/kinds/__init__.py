@@ -13,6 +13,9 @@ from dure.study.kinds.feasibility import FeasibilityKind
 from dure.study.kinds.incidence import IncidenceKind
 from dure.study.kinds.pathways import PathwaysKind
 from dure.study.kinds.prevalence import PrevalenceKind
+from dure.study.kinds.self_controlled import SelfControlledKind
+from dure.study.kinds.subgroup import SubgroupKind
+from dure.study.kinds.survival import SurvivalKind
 
 KINDS: dict[str, Kind[Any]] = {
     kind.name: kind
@@ -23,6 +26,9 @@ KINDS: dict[str, Kind[Any]] = {
         IncidenceKind(),
         PathwaysKind(),
         PrevalenceKind(),
+        SelfControlledKind(),
+        SubgroupKind(),
+        SurvivalKind(),
     )
 }
 

@@ -4,13 +4,13 @@ from collections.abc import Mapping
 from typing import Annotated, Literal
 
 from pydantic import Field
-from sqlglot import exp
 
 from dure import cohort
 from dure.engines import cohorts
 from dure.engines.base import Engine
-from dure.features.demographics import Breakdown, People, breakdowns, days
-from dure.features.time_at_risk import Anchor, Spans, Window, at_risk
+from dure.features.demographics import Breakdown, People, breakdowns
+from dure.features.follow_up import observation
+from dure.features.time_at_risk import Anchor, Window, at_risk, spans_of
 from dure.stats.base import Frame
 from dure.stats.intervals import poisson_exact
 from dure.stats.rates import RateCell, Rates, RatesParams, RatesResult
@@ -122,10 +122,10 @@ class IncidenceKind(Kind[Incidence]):
         """One row a merged time at risk."""
         version = engine.dataset.cdm_version
         plans = [cohort.plan(cohort.parse(c.circe), cdm_version=version) for c in (spec.target, spec.outcome)]
-        target, outcome = (_spans(found) for found in cohorts.run_many(engine, plans))
+        target, outcome = (spans_of(found.rows) for found in cohorts.run_many(engine, plans))
         risk = at_risk(
             target,
-            _observed(engine),
+            observation(engine),
             outcome,
             Window(
                 start_anchor=spec.start_anchor,
@@ -245,21 +245,6 @@ def _params(spec: Incidence) -> RatesParams:
     if spec.standard != "none" and "age" not in names:
         names = (*names, "age")
     return RatesParams(strata=breakdowns(names, first_year=spec.first_year, last_year=spec.last_year))
-
-
-def _spans(found: cohorts.CohortTable) -> Spans:
-    return Spans(
-        person=found.rows["subject_id"].to_numpy(),
-        start=days(found.rows["cohort_start_date"].to_numpy()),
-        end=days(found.rows["cohort_end_date"].to_numpy()),
-    )
-
-
-def _observed(engine: Engine) -> Spans:
-    columns = ("person_id", "observation_period_start_date", "observation_period_end_date")
-    rows = engine.query(exp.select(*columns).from_("observation_period"))
-    person, start, end = (rows[name].to_numpy() for name in columns)
-    return Spans(person=person, start=days(start), end=days(end))
 
 
 def _row(cell: RateCell) -> tuple[Value, ...]:

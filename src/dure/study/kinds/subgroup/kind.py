@@ -1,0 +1,277 @@
+"""The kind `subgroup`: its steps, its frames, its tables and methods.
+
+Of each division the people are counted first, by arm and outcome, those too of whom it isn't known; a subgroup's model is asked only
+where all its numbers could be shown, so nothing that a model tells can be subtracted from a shown number.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dure import cohort
+from dure.engines import cohorts
+from dure.engines.base import Engine
+from dure.features import markers
+from dure.features.analyses import analysis_of
+from dure.features.covariates import Covariate, Entries, check, entered, matrix
+from dure.features.demographics import SEX, People
+from dure.features.follow_up import arms, follow, observation
+from dure.features.time_at_risk import spans_of
+from dure.stats import design
+from dure.stats.base import BadState, Frame
+from dure.stats.cox import Cox
+from dure.stats.cox_model import CoxParams
+from dure.stats.strata import Strata
+from dure.stats.two_by_two import TwoByTwo, TwoByTwoParams, TwoByTwoResult
+from dure.study.kinds.base import BadQuestion, Carried, Kind, Step
+from dure.study.kinds.subgroup.ratios import RATIO, SHRUNK, floor_of, group_of, row_of, together
+from dure.study.kinds.subgroup.spec import (
+    AGE_COVARIATE,
+    OLDEST,
+    SEX_ANALYSIS,
+    TREATED,
+    Subgroups,
+    check_covariates,
+    check_markers,
+    divisions,
+)
+from dure.study.report import Chart, Table, Value
+
+
+class SubgroupKind(Kind[Subgroups]):
+    """Hazard ratios by subgroup from Cox models with a baseline a hospital, a test of interaction, and shrunk ratios."""
+
+    name = "subgroup"
+    spec = Subgroups
+
+    def check(self, spec: Subgroups) -> None:
+        for definition in (spec.target, spec.comparator, spec.outcome):
+            cohort.plan(cohort.parse(definition.circe), cdm_version="5.4")
+        check(spec.adjust)
+        check_covariates(spec)
+        check_markers(spec)
+        if list(spec.ages) != sorted(set(spec.ages)):
+            raise BadQuestion(
+                "The ages don't ascend.", where="question.ages", mend="Give each once, the youngest first."
+            )
+        if not divisions(spec):
+            raise BadQuestion(
+                "Nothing divides the people.",
+                where="question.ages, question.by_sex, question.markers",
+                mend="Give ages, sex or a marker.",
+            )
+        self.steps(spec)
+
+    def steps(self, spec: Subgroups) -> tuple[Step, ...]:
+        """Of each division the people, then of each known level a model, which stands on them."""
+        made: list[Step] = []
+        for division in divisions(spec):
+            made.append(
+                Step(name=division.name, statistic=TwoByTwo(), params=TwoByTwoParams(strata=division))
+            )
+            made += [
+                Step(
+                    name=_step(division, level),
+                    statistic=Cox(),
+                    params=_params(spec, division),
+                    needs=(division.name,),
+                )
+                for level in division.levels[:-1]
+            ]
+        return tuple(made)
+
+    def judge(self, spec: Subgroups, step: str, carried: Carried) -> None:
+        """A table of people is lawful that has every level. It decides whether a model is asked for, and nothing that is in it."""
+        division, level = _place(spec, step)
+        if level is None:
+            super().judge(spec, step, carried)
+            return
+        result = carried.get(division.name)
+        if not isinstance(result, TwoByTwoResult) or len(result.tables) != len(division.levels):
+            raise BadState(
+                f"The people by {division.name} are no table of its levels.",
+                where="carried",
+                mend="Nothing to do here.",
+            )
+
+    def lock(self, spec: Subgroups, step: str, carried: Carried) -> str | None:
+        division, level = _place(spec, step)
+        return None if level is None else floor_of(spec, carried[division.name], level)
+
+    def extract(self, spec: Subgroups, step: str, engine: Engine, carried: Carried) -> Frame:
+        """One row a person; for a model, of its subgroup."""
+        version = engine.dataset.cdm_version
+        plans = [
+            cohort.plan(cohort.parse(each.circe), cdm_version=version)
+            for each in (spec.target, spec.comparator)
+        ]
+        last = cohort.plan(cohort.parse(spec.outcome.circe), cdm_version=version)
+        outcome = spans_of(cohorts.run(engine, last, attrition=False).rows)
+        division, level = _place(spec, step)
+        asked = [] if level is None else _adjusted(spec, division)
+        with entered(engine, plans) as entries:
+            both = arms(entries)
+            followed = follow(
+                both,
+                observation(engine),
+                outcome,
+                None,
+                horizon=spec.horizon,
+                washout=spec.washout,
+                until_end_plus=spec.grace if spec.until == "cohort" else None,
+            )
+            row = followed.row
+            found = _levels(spec, division, engine, both.person[row], both.start[row])
+            kept = np.ones(len(row), dtype=np.bool_) if level is None else found == level
+            row = row[kept]
+            index = Entries(person=both.person[row], start=both.start[row], end=both.end[row])
+            values = (
+                matrix(engine, index, [each.id for each in asked], spec.windows).toarray()
+                if asked
+                else np.zeros((len(row), 0))
+            )
+        treated = (both.arm[row] == 0).astype(np.int64)
+        event = followed.event[kept]
+        if level is None:
+            return Frame(
+                person=index.person, columns={"exposed": treated, "case": event, division.name: found}
+            )
+        columns = {each.name: values[:, at] for at, each in enumerate(asked)}
+        return Frame(
+            person=index.person,
+            columns={"time": followed.time[kept], "event": event, TREATED: treated, **columns},
+        )
+
+    def tables(self, spec: Subgroups, results: Mapping[str, Mapping[str, Any]]) -> tuple[Table, ...]:
+        rows: list[tuple[Value, ...]] = []
+        tests: list[tuple[Value, ...]] = []
+        for division in divisions(spec):
+            for place, people in results.get(division.name, {}).items():
+                groups = [
+                    group_of(spec, division, level, people, results.get(_step(division, name), {}).get(place))
+                    for level, name in enumerate(division.levels)
+                ]
+                pooled = together(groups)
+                rows += [(place, division.name, *row_of(group, pooled)) for group in groups]
+                if pooled is not None:
+                    tests.append((place, division.name, *pooled.row))
+        people_columns = tuple(
+            f"{arm}_{what}" for arm in ("target", "comparator") for what in ("people", "outcomes")
+        )
+        return (
+            Table(
+                name="subgroups",
+                title="Hazard ratios by subgroup",
+                columns=("hospital", "division", "subgroup", *people_columns, *RATIO, *SHRUNK, "estimate"),
+                rows=tuple(rows),
+            ),
+            Table(
+                name="interaction",
+                title="Whether the ratios differ between subgroups",
+                columns=(
+                    "hospital",
+                    "division",
+                    "chi_square",
+                    "freedom",
+                    "p_value",
+                    "mean_ratio",
+                    "mean_ratio_low",
+                    "mean_ratio_high",
+                    "spread",
+                ),
+                rows=tuple(tests),
+            ),
+        )
+
+    def charts(self, spec: Subgroups) -> tuple[Chart, ...]:
+        return (
+            Chart(
+                table="subgroups",
+                title="Hazard ratios by subgroup",
+                form="forest",
+                x="subgroup",
+                y="hazard_ratio",
+                low="hazard_ratio_low",
+                high="hazard_ratio_high",
+                panel="division",
+                group="hospital",
+                reference=(1.0,),
+                log=True,
+            ),
+        )
+
+    def methods(self, spec: Subgroups) -> tuple[str, ...]:
+        told = [
+            f"People of “{spec.target.name}” were compared with those of “{spec.comparator.name}” (OHDSI Circe definitions), each at the"
+            f" first entry (day 0), in the time to “{spec.outcome.name}” from day 1 to at most day {spec.horizon}. Who had it within"
+            f" {spec.washout} days before entry or on that day was left out. Someone in both cohorts belongs to the one entered first;"
+            " who enters both on one day is left out.",
+            "Follow-up ended with the observation period."
+            if spec.until == "observation"
+            else f"Follow-up ended {spec.grace} days after the cohort's end, or with the observation period.",
+            "Within each subgroup a Cox model with a baseline of its own for each hospital was fitted at exact days (ties by Efron), as"
+            " with all hospitals' data in one place. Subgroups are of the day of entry; age is the difference of calendar years.",
+            f"Models were adjusted for {', '.join(each.name for each in spec.adjust)}."
+            if spec.adjust
+            else "Nothing was adjusted for: differences may be of the people and not of the treatment.",
+            "Whether the ratios differ is tested by Cochran's Q over a division's subgroups, which is the Wald test of an interaction"
+            " in a model whose baselines and covariates all differ by subgroup. Shrunk ratios are empirical Bayes estimates of a normal"
+            " random-effects model of the log ratios (variance by Paule and Mandel 1982). Divisions were not adjusted for each other,"
+            " nor p-values for their number.",
+            f"A subgroup was not estimated with fewer than {spec.least_outcomes} outcomes in an arm, or where a number of its people"
+            " could not be shown.",
+        ]
+        return tuple(told)
+
+
+def _step(division: Strata, level: str) -> str:
+    return f"{division.name}: {level}"
+
+
+def _place(spec: Subgroups, step: str) -> tuple[Strata, int | None]:
+    """The division of a step and, of a model, the place of its level."""
+    for division in divisions(spec):
+        if step == division.name:
+            return division, None
+        for level, name in enumerate(division.levels):
+            if step == _step(division, name):
+                return division, level
+    raise KeyError(step)
+
+
+def _adjusted(spec: Subgroups, division: Strata) -> list[Covariate]:
+    """Within one sex, sex is no covariate."""
+    return [
+        each for each in spec.adjust if division.name != SEX.name or analysis_of(each.id).id != SEX_ANALYSIS
+    ]
+
+
+def _params(spec: Subgroups, division: Strata) -> CoxParams:
+    return CoxParams(
+        covariates=(
+            design.binary(TREATED),
+            *(
+                design.continuous(each.name, 0.0, OLDEST)
+                if each.id == AGE_COVARIATE
+                else design.binary(each.name)
+                for each in _adjusted(spec, division)
+            ),
+        )
+    )
+
+
+def _levels(
+    spec: Subgroups, division: Strata, engine: Engine, person: NDArray[np.int64], at: NDArray[np.datetime64]
+) -> NDArray[np.int64]:
+    if division.name == SEX.name and spec.by_sex:
+        return People.read(engine).levels(SEX, person, at)
+    if division.name == "age" and spec.ages:
+        people = People.read(engine)
+        born = people.year_of_birth[np.searchsorted(people.person, person)]
+        age = at.astype("datetime64[Y]").astype(np.int64) + 1970 - born
+        place = np.searchsorted(np.asarray(spec.ages), age, side="right")
+        return np.where((born > 0) & (age >= 0), place, len(spec.ages) + 1)
+    marker = next(each for each in spec.markers if each.name == division.name)
+    return markers.levels(engine, marker, person, at)
