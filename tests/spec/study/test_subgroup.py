@@ -112,13 +112,13 @@ def test_only_a_table_of_the_divisions_levels_is_lawful():
 
 def test_ratios_interaction_and_shrinkage():
     found = tables(carrier=model(log(0.5), 0.1), others=model(log(1.0), 0.1))
-    carrier, others, unknown = found["subgroups"]
+    carrier, others = found["subgroups"]
+    assert (carrier["division"], carrier["subgroup"]) == ("gene", "gene: carrier")
     assert [carrier[f"target_{what}"] for what in ("people", "outcomes")] == [500, 30]
     assert [carrier[f"comparator_{what}"] for what in ("people", "outcomes")] == [500, 60]
     assert carrier["hazard_ratio"] == pytest.approx(0.5)
     assert carrier["hazard_ratio_low"] == pytest.approx(0.5 * exp(-0.1959964))
-    assert unknown["hazard_ratio"] is None
-    assert unknown["estimate"] == "no subgroup"
+    assert [row["target_people"] for row in found["in_no_subgroup"]] == [0]
     (test,) = found["interaction"]
     q = log(2) ** 2 / (2 * 0.1**2)
     assert test["chi_square"] == pytest.approx(q)

@@ -29,6 +29,8 @@ from dure.study.kinds.base import BadQuestion, Carried, Kind, Step
 from dure.study.kinds.subgroup.ratios import RATIO, SHRUNK, floor_of, group_of, row_of, together
 from dure.study.kinds.subgroup.spec import (
     AGE_COVARIATE,
+    BY_AGE,
+    BY_SEX,
     OLDEST,
     SEX_ANALYSIS,
     TREATED,
@@ -147,24 +149,26 @@ class SubgroupKind(Kind[Subgroups]):
     def tables(self, spec: Subgroups, results: Mapping[str, Mapping[str, Any]]) -> tuple[Table, ...]:
         rows: list[tuple[Value, ...]] = []
         tests: list[tuple[Value, ...]] = []
+        unknown: list[tuple[Value, ...]] = []
         for division in divisions(spec):
             for place, people in results.get(division.name, {}).items():
-                groups = [
+                *groups, others = [
                     group_of(spec, division, level, people, results.get(_step(division, name), {}).get(place))
                     for level, name in enumerate(division.levels)
                 ]
                 pooled = together(groups)
                 rows += [(place, division.name, *row_of(group, pooled)) for group in groups]
+                unknown.append((place, division.name, *others.people))
                 if pooled is not None:
                     tests.append((place, division.name, *pooled.row))
-        people_columns = tuple(
+        counted = tuple(
             f"{arm}_{what}" for arm in ("target", "comparator") for what in ("people", "outcomes")
         )
         return (
             Table(
                 name="subgroups",
                 title="Hazard ratios by subgroup",
-                columns=("hospital", "division", "subgroup", *people_columns, *RATIO, *SHRUNK, "estimate"),
+                columns=("hospital", "division", "subgroup", *counted, *RATIO, *SHRUNK, "estimate"),
                 rows=tuple(rows),
             ),
             Table(
@@ -183,6 +187,12 @@ class SubgroupKind(Kind[Subgroups]):
                 ),
                 rows=tuple(tests),
             ),
+            Table(
+                name="in_no_subgroup",
+                title="People whose subgroup isn't known",
+                columns=("hospital", "division", *counted),
+                rows=tuple(unknown),
+            ),
         )
 
     def charts(self, spec: Subgroups) -> tuple[Chart, ...]:
@@ -195,8 +205,7 @@ class SubgroupKind(Kind[Subgroups]):
                 y="hazard_ratio",
                 low="hazard_ratio_low",
                 high="hazard_ratio_high",
-                panel="division",
-                group="hospital",
+                panel="hospital",
                 reference=(1.0,),
                 log=True,
             ),
@@ -244,7 +253,7 @@ def _place(spec: Subgroups, step: str) -> tuple[Strata, int | None]:
 def _adjusted(spec: Subgroups, division: Strata) -> list[Covariate]:
     """Within one sex, sex is no covariate."""
     return [
-        each for each in spec.adjust if division.name != SEX.name or analysis_of(each.id).id != SEX_ANALYSIS
+        each for each in spec.adjust if division.name != BY_SEX or analysis_of(each.id).id != SEX_ANALYSIS
     ]
 
 
@@ -265,9 +274,9 @@ def _params(spec: Subgroups, division: Strata) -> CoxParams:
 def _levels(
     spec: Subgroups, division: Strata, engine: Engine, person: NDArray[np.int64], at: NDArray[np.datetime64]
 ) -> NDArray[np.int64]:
-    if division.name == SEX.name and spec.by_sex:
+    if division.name == BY_SEX:
         return People.read(engine).levels(SEX, person, at)
-    if division.name == "age" and spec.ages:
+    if division.name == BY_AGE:
         people = People.read(engine)
         born = people.year_of_birth[np.searchsorted(people.person, person)]
         age = at.astype("datetime64[Y]").astype(np.int64) + 1970 - born

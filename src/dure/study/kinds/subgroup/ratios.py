@@ -16,7 +16,7 @@ from dure.stats.problems import NoEstimate
 from dure.stats.strata import Strata
 from dure.stats.two_by_two import TwoByTwoResult
 from dure.study.kinds.no_estimate import ESTIMATED, why_none
-from dure.study.kinds.subgroup.spec import UNKNOWN, Subgroups
+from dure.study.kinds.subgroup.spec import Subgroups, called
 from dure.study.report import Value
 
 RATIO = ("hazard_ratio", "hazard_ratio_low", "hazard_ratio_high", "p_value")
@@ -55,9 +55,7 @@ def group_of(
     for case, other in zip(cases, others, strict=True):
         counted += [None if case is None or other is None else case + other, case]
     found, why = None, ESTIMATED
-    if division.levels[level] == UNKNOWN:
-        why = "no subgroup"
-    elif model is None:
+    if model is None:
         why = floor_of(spec, people, level) or "withheld"
     elif model.fit is None:
         assert model.no_fit is not None
@@ -65,7 +63,7 @@ def group_of(
     else:
         treated = model.fit.coefficients[0]
         found = (treated.estimate, treated.error, treated.p_value)
-    return Group(name=division.levels[level], people=tuple(counted), found=found, why=why)
+    return Group(name=called(division, level), people=tuple(counted), found=found, why=why)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,6 +15,7 @@ from dure.wire.codec import message
 
 TREATED = "treatment"
 UNKNOWN = "not known"
+BY_AGE, BY_SEX = "age", "sex"
 AGE_COVARIATE, SEX_ANALYSIS = 1002, 1
 OLDEST = 120.0
 MOST_AGES, MOST_MARKERS, MOST_COVARIATES = 10, 10, 50
@@ -109,7 +110,7 @@ def check_covariates(spec: Subgroups) -> None:
 
 
 def check_markers(spec: Subgroups) -> None:
-    names = [each.name for each in divisions(spec)]
+    names = [BY_AGE, BY_SEX, *(marker.name for marker in spec.markers)]
     if len(set(names)) != len(names):
         raise BadQuestion(
             "Two divisions have one name.",
@@ -145,13 +146,19 @@ def divisions(spec: Subgroups) -> tuple[Strata, ...]:
         bounds = [f"{low}-{high - 1}" for low, high in zip(spec.ages, spec.ages[1:], strict=False)]
         found.append(
             Strata(
-                name="age", levels=(f"under {spec.ages[0]}", *bounds, f"{spec.ages[-1]} and over", UNKNOWN)
+                name=BY_AGE, levels=(f"under {spec.ages[0]}", *bounds, f"{spec.ages[-1]} and over", UNKNOWN)
             )
         )
     if spec.by_sex:
-        found.append(Strata(name="sex", levels=(*SEX.levels[:-1], UNKNOWN)))
+        found.append(Strata(name=BY_SEX, levels=(*SEX.levels[:-1], UNKNOWN)))
     found += [
         Strata(name=each.name, levels=(*(level.name for level in each.levels), UNKNOWN))
         for each in spec.markers
     ]
     return tuple(found)
+
+
+def called(division: Strata, level: int) -> str:
+    """A subgroup's name, which no subgroup of another division has."""
+    name = division.levels[level]
+    return name if division.name in {BY_AGE, BY_SEX} else f"{division.name}: {name}"
