@@ -80,7 +80,9 @@ COLUMNS = {
     "spread": "Standard deviation between subgroups (log)",
     "estimate": "Estimated",
     "target_outcomes": "Outcomes",
+    "target_person_years": "Person-years",
     "comparator_outcomes": "Compared: outcomes",
+    "comparator_person_years": "Compared: person-years",
 }
 """Column names whose label isn't the name itself with a capital and spaces."""
 

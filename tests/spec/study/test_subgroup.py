@@ -3,15 +3,17 @@
 from dataclasses import replace
 from math import exp, log
 
+import numpy as np
 import pytest
 from scipy.stats import chi2
 
 from dure.features.covariates import BadCovariate, Covariate
 from dure.features.markers import Marker, MarkerLevel
-from dure.stats.base import BadState
+from dure.guard.suppression import open_cells
+from dure.stats.base import BadState, Frame, Nothing
 from dure.stats.cox import CoxFit, CoxResult
 from dure.stats.glm import Coefficient, NoFit, Suspect
-from dure.stats.two_by_two import Table, TwoByTwoResult
+from dure.stats.rates import RateCell, RatesResult
 from dure.study.kinds.base import BadQuestion, Cohort
 from dure.study.kinds.subgroup import SubgroupKind, Subgroups
 
@@ -40,9 +42,15 @@ SPEC = Subgroups(
 GENES = replace(SPEC, ages=(), by_sex=False)
 
 
-def people(*rows):
-    names = ("exposed_cases", "exposed_without", "unexposed_cases", "unexposed_without")
-    return TwoByTwoResult(tables=tuple(Table(**dict(zip(names, row, strict=True))) for row in rows))
+def arm(*rows):
+    """(people, cases) of each level; everyone is followed for a year."""
+    cells = [
+        RateCell(people=n, cases=cases, outcomes=cases, days=None if n is None else 365 * n)
+        for n, cases in rows
+    ]
+    return RatesResult(
+        overall=RateCell(people=1000, cases=70, outcomes=70, days=365_000), strata={"gene": tuple(cells)}
+    )
 
 
 def model(estimate, error):
@@ -57,11 +65,11 @@ def model(estimate, error):
     return CoxResult(people=500, events=60, fit=fit, no_fit=None, path=())
 
 
-MANY = people((30, 470, 60, 440), (40, 460, 40, 460), (0, 0, 0, 0))
+TREATED, OTHERS = arm((500, 30), (500, 40), (0, 0)), arm((500, 60), (500, 40), (0, 0))
 
 
-def tables(counted=MANY, **models):
-    results = {"gene": {"network": counted}}
+def tables(treated=TREATED, **models):
+    results = {"target": {"network": treated}, "comparator": {"network": OTHERS}}
     results |= {f"gene: {level}": {"network": found} for level, found in models.items()}
     return {
         table.name: [dict(zip(table.columns, row, strict=True)) for row in table.rows]
@@ -72,42 +80,65 @@ def tables(counted=MANY, **models):
 def test_steps():
     steps = {step.name: step for step in KIND.steps(SPEC)}
     assert list(steps) == [
-        "age", "age: under 50", "age: 50-69", "age: 70 and over",
-        "sex", "sex: female", "sex: male",
-        "gene", "gene: carrier", "gene: others",
+        "target", "comparator",
+        "under 50", "50-69", "70 and over",
+        "female", "male",
+        "gene: carrier", "gene: others",
     ]  # fmt: skip
-    assert steps["gene: carrier"].needs == ("gene",)
-    assert steps["gene"].params.strata.levels == ("carrier", "others", "not known")
+    assert steps["gene: carrier"].needs == ("target", "comparator")
+    assert steps["target"].params.strata[-1].levels == ("carrier", "others", "not known")
     named = {
         name: [each.name for each in step.params.covariates] for name, step in steps.items() if step.needs
     }
-    assert named["age: under 50"] == ["treatment", "Age in years", "Female"]
-    assert named["sex: male"] == ["treatment", "Age in years"], "within one sex, sex says nothing"
+    assert named["under 50"] == ["treatment", "Age in years", "Female"]
+    assert named["male"] == ["treatment", "Age in years"], "within one sex, sex says nothing"
 
 
 @pytest.mark.parametrize(
     ("row", "why"),
     [
-        ((30, 470, 60, 440), None),
-        ((10, 470, 10, 440), None),
-        ((9, 470, 60, 440), "fewer than 10"),
-        ((30, 470, 0, 440), "fewer than 10"),
-        ((None, 470, 60, 440), "hidden"),
+        ((500, 30), None),
+        ((500, 10), None),
+        ((500, 9), "fewer than 10"),
+        ((500, 0), "fewer than 10"),
+        ((500, None), "hidden"),
+        ((None, 30), "hidden"),
     ],
 )
 def test_a_subgroup_is_asked_only_if_its_floors_are_met(row, why):
-    carried = {"gene": people(row, (40, 460, 40, 460), (0, 0, 0, 0))}
-    KIND.judge(GENES, "gene: carrier", carried)
-    locked = KIND.lock(GENES, "gene: carrier", carried)
-    assert locked is None if why is None else why in locked
-    assert KIND.lock(GENES, "gene: others", carried) is None
+    other = arm(row, (500, 40), (0, 0))
+    for carried in ({"target": other, "comparator": OTHERS}, {"target": TREATED, "comparator": other}):
+        KIND.judge(GENES, "gene: carrier", carried)
+        locked = KIND.lock(GENES, "gene: carrier", carried)
+        assert locked is None if why is None else why in locked
+        assert KIND.lock(GENES, "gene: others", carried) is None
 
 
-def test_only_a_table_of_the_divisions_levels_is_lawful():
-    KIND.judge(GENES, "gene", {})
-    for carried in ({}, {"gene": people((30, 470, 60, 440))}, {"gene": model(0.0, 1.0)}):
+def test_only_counts_by_the_studys_levels_are_lawful():
+    KIND.judge(GENES, "target", {})
+    assert KIND.lock(GENES, "target", {}) is None
+    for wrong in (None, arm((500, 30)), model(0.0, 1.0)):
         with pytest.raises(BadState):
-            KIND.judge(GENES, "gene: carrier", carried)
+            KIND.judge(GENES, "gene: carrier", {"target": TREATED, "comparator": wrong})
+
+
+def test_one_division_does_not_give_away_another():
+    """Both sexes are shown, so all strokes are known; 5 of them are carriers', so another number of the genes is hidden too."""
+    step = KIND.steps(replace(SPEC, ages=()))[0]
+    person = np.arange(400)
+    columns = {
+        "days": np.full(400, 100),
+        "outcomes": (person < 60).astype(int),
+        "sex": person % 2,
+        "gene": np.where((person < 5) | (person >= 300), 0, 1),
+    }
+    answer = step.statistic.local(Frame(person=person, columns=columns), step.params, Nothing())
+    layout = step.statistic.layout(step.params)
+    shown = dict(zip(layout.cells, open_cells(layout, answer.support, 11).tolist(), strict=True))
+    assert shown["cases/sex/female"]
+    assert shown["cases/sex/male"]
+    assert not shown["cases/gene/carrier"]
+    assert not shown["cases/gene/others"]
 
 
 def test_ratios_interaction_and_shrinkage():
@@ -116,6 +147,7 @@ def test_ratios_interaction_and_shrinkage():
     assert (carrier["division"], carrier["subgroup"]) == ("gene", "gene: carrier")
     assert [carrier[f"target_{what}"] for what in ("people", "outcomes")] == [500, 30]
     assert [carrier[f"comparator_{what}"] for what in ("people", "outcomes")] == [500, 60]
+    assert carrier["target_person_years"] == pytest.approx(500, rel=1e-3)
     assert carrier["hazard_ratio"] == pytest.approx(0.5)
     assert carrier["hazard_ratio_low"] == pytest.approx(0.5 * exp(-0.1959964))
     assert [row["target_people"] for row in found["in_no_subgroup"]] == [0]
@@ -141,13 +173,13 @@ def test_subgroups_that_agree_are_shrunk_to_their_mean():
 
 
 @pytest.mark.parametrize(
-    ("counted", "carrier", "said"),
+    ("treated", "carrier", "said"),
     [
-        (people((None, None, 60, 440), (40, 460, 40, 460), (0, 0, 0, 0)), None, "A number of its people is hidden."),
-        (people((5, 470, 60, 440), (40, 460, 40, 460), (0, 0, 0, 0)), None, "An arm has fewer than 10 outcomes."),
-        (MANY, None, "withheld"),
+        (arm((500, None), (500, 40), (0, 0)), None, "A number of its people is hidden."),
+        (arm((500, 5), (500, 40), (0, 0)), None, "An arm has fewer than 10 outcomes."),
+        (TREATED, None, "withheld"),
         (
-            MANY,
+            TREATED,
             CoxResult(
                 people=1, events=1, fit=None, path=(),
                 no_fit=NoFit(trouble="small-cells", suspects=(Suspect(name="Female", constant_at=None, separates_at=None),)),
@@ -156,9 +188,9 @@ def test_subgroups_that_agree_are_shrunk_to_their_mean():
         ),
     ],
 )  # fmt: skip
-def test_a_subgroup_without_an_estimate_says_why(counted, carrier, said):
+def test_a_subgroup_without_an_estimate_says_why(treated, carrier, said):
     models = {} if carrier is None else {"carrier": carrier}
-    found = tables(counted, **models, others=model(0.0, 0.1))
+    found = tables(treated, **models, others=model(0.0, 0.1))
     assert found["subgroups"][0]["estimate"] == said
     assert found["subgroups"][0]["hazard_ratio"] is None
     assert found["subgroups"][1]["shrunk_ratio"] is None, "there is nothing to be drawn to"
@@ -177,6 +209,7 @@ def changed(**changes):
         (replace(SPEC, adjust=(AGE, AGE)), BadCovariate, "twice"),
         (replace(SPEC, adjust=(Covariate(id=3004410554706, name="HbA1c"),)), BadQuestion, "bounds"),
         (changed(name="age"), BadQuestion, "one name"),
+        (changed(name="days"), BadQuestion, "one name"),
         (changed(levels=(GENE.levels[0], GENE.levels[0])), BadQuestion, "one name"),
         (changed(levels=(GENE.levels[0], MarkerLevel(name="high", low=1.0))), BadQuestion, "no unit"),
         (changed(levels=(GENE.levels[0], MarkerLevel(name="empty"))), BadQuestion, "or neither"),

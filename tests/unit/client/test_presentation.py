@@ -13,6 +13,7 @@ from dure.look.words import Words
 from dure.study import assemble
 from dure.study.kinds import KINDS
 from dure.study.kinds.base import Cohort
+from dure.study.kinds.no_estimate import WHY, why_none
 from dure.study.protocol.run import Outcome, Run, Stage, Withholding
 from dure.wire.rules import Mode, Rules
 
@@ -55,6 +56,21 @@ def test_titles_columns_and_methods(asked):
 @pytest.mark.parametrize("level", [*AGE.levels, *SEX.levels, *years(2012, 2014).levels])
 def test_levels(level):
     assert not _english(KO.text(level))
+
+
+@pytest.mark.parametrize("trouble", sorted(WHY))
+@pytest.mark.parametrize("suspects", [(), ("Xyz",)])
+def test_why_there_is_no_estimate(trouble, suspects):
+    assert not _english(KO.text(why_none(trouble, suspects)))
+
+
+@pytest.mark.parametrize(
+    "said",
+    ["under 65", "65 and over", "from 40 years", "not known", "before exposure", "A number of its people is hidden.",
+     "An arm has fewer than 10 outcomes.", "withheld", "outcome", "competing event", "p-value of the rate before exposure"],
+)  # fmt: skip
+def test_what_tables_of_kinds_say(said):
+    assert not _english(KO.text(said))
 
 
 def test_stages(study):

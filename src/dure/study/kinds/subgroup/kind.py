@@ -1,7 +1,8 @@
 """The kind `subgroup`: its steps, its frames, its tables and methods.
 
-Of each division the people are counted first, by arm and outcome, those too of whom it isn't known; a subgroup's model is asked only
-where all its numbers could be shown, so nothing that a model tells can be subtracted from a shown number.
+People are counted first, each arm in one step over all divisions: the gate then knows that every division adds up to the same people, and
+hides what one would give away of another. A subgroup's model is asked only where all its numbers could be shown, so nothing that a
+model tells can be subtracted from a shown number.
 """
 
 from collections.abc import Mapping
@@ -17,24 +18,26 @@ from dure.features import markers
 from dure.features.analyses import analysis_of
 from dure.features.covariates import Covariate, Entries, check, entered, matrix
 from dure.features.demographics import SEX, People
-from dure.features.follow_up import arms, follow, observation
+from dure.features.follow_up import Arms, FollowUp, arms, follow, observation
 from dure.features.time_at_risk import spans_of
 from dure.stats import design
 from dure.stats.base import BadState, Frame
 from dure.stats.cox import Cox
 from dure.stats.cox_model import CoxParams
+from dure.stats.rates import Rates, RatesParams, RatesResult
 from dure.stats.strata import Strata
-from dure.stats.two_by_two import TwoByTwo, TwoByTwoParams, TwoByTwoResult
 from dure.study.kinds.base import BadQuestion, Carried, Kind, Step
 from dure.study.kinds.subgroup.ratios import RATIO, SHRUNK, floor_of, group_of, row_of, together
 from dure.study.kinds.subgroup.spec import (
     AGE_COVARIATE,
+    ARMS,
     BY_AGE,
     BY_SEX,
     OLDEST,
     SEX_ANALYSIS,
     TREATED,
     Subgroups,
+    called,
     check_covariates,
     check_markers,
     divisions,
@@ -67,40 +70,39 @@ class SubgroupKind(Kind[Subgroups]):
         self.steps(spec)
 
     def steps(self, spec: Subgroups) -> tuple[Step, ...]:
-        """Of each division the people, then of each known level a model, which stands on them."""
-        made: list[Step] = []
-        for division in divisions(spec):
-            made.append(
-                Step(name=division.name, statistic=TwoByTwo(), params=TwoByTwoParams(strata=division))
-            )
-            made += [
-                Step(
-                    name=_step(division, level),
-                    statistic=Cox(),
-                    params=_params(spec, division),
-                    needs=(division.name,),
-                )
-                for level in division.levels[:-1]
-            ]
+        """The people of each arm, then of each known level a model, which stands on them."""
+        counts = RatesParams(strata=divisions(spec))
+        made = [Step(name=arm, statistic=Rates(), params=counts) for arm in ARMS]
+        made += [
+            Step(name=called(division, level), statistic=Cox(), params=_params(spec, division), needs=ARMS)
+            for division in divisions(spec)
+            for level in range(len(division.levels) - 1)
+        ]
         return tuple(made)
 
     def judge(self, spec: Subgroups, step: str, carried: Carried) -> None:
-        """A table of people is lawful that has every level. It decides whether a model is asked for, and nothing that is in it."""
-        division, level = _place(spec, step)
-        if level is None:
+        """Counts are lawful that have every level. They decide whether a model is asked for, and nothing that is in it."""
+        if step in ARMS:
             super().judge(spec, step, carried)
             return
-        result = carried.get(division.name)
-        if not isinstance(result, TwoByTwoResult) or len(result.tables) != len(division.levels):
-            raise BadState(
-                f"The people by {division.name} are no table of its levels.",
-                where="carried",
-                mend="Nothing to do here.",
-            )
+        wanted = {division.name: len(division.levels) for division in divisions(spec)}
+        for arm in ARMS:
+            result = carried.get(arm)
+            if (
+                not isinstance(result, RatesResult)
+                or {name: len(cells) for name, cells in result.strata.items()} != wanted
+            ):
+                raise BadState(
+                    f"The {arm} arm's people are not counted by the study's levels.",
+                    where="carried",
+                    mend="Nothing to do here.",
+                )
 
     def lock(self, spec: Subgroups, step: str, carried: Carried) -> str | None:
+        if step in ARMS:
+            return None
         division, level = _place(spec, step)
-        return None if level is None else floor_of(spec, carried[division.name], level)
+        return floor_of(spec, [carried[arm].strata[division.name][level] for arm in ARMS])
 
     def extract(self, spec: Subgroups, step: str, engine: Engine, carried: Carried) -> Frame:
         """One row a person; for a model, of its subgroup."""
@@ -111,8 +113,6 @@ class SubgroupKind(Kind[Subgroups]):
         ]
         last = cohort.plan(cohort.parse(spec.outcome.circe), cdm_version=version)
         outcome = spans_of(cohorts.run(engine, last, attrition=False).rows)
-        division, level = _place(spec, step)
-        asked = [] if level is None else _adjusted(spec, division)
         with entered(engine, plans) as entries:
             both = arms(entries)
             followed = follow(
@@ -124,46 +124,48 @@ class SubgroupKind(Kind[Subgroups]):
                 washout=spec.washout,
                 until_end_plus=spec.grace if spec.until == "cohort" else None,
             )
-            row = followed.row
-            found = _levels(spec, division, engine, both.person[row], both.start[row])
-            kept = np.ones(len(row), dtype=np.bool_) if level is None else found == level
-            row = row[kept]
+            if step in ARMS:
+                return _counted(spec, ARMS.index(step), engine, both, followed)
+            division, level = _place(spec, step)
+            found = _levels(spec, division, engine, both.person[followed.row], both.start[followed.row])
+            kept = found == level
+            row = followed.row[kept]
             index = Entries(person=both.person[row], start=both.start[row], end=both.end[row])
-            values = (
-                matrix(engine, index, [each.id for each in asked], spec.windows).toarray()
-                if asked
-                else np.zeros((len(row), 0))
-            )
-        treated = (both.arm[row] == 0).astype(np.int64)
-        event = followed.event[kept]
-        if level is None:
-            return Frame(
-                person=index.person, columns={"exposed": treated, "case": event, division.name: found}
-            )
-        columns = {each.name: values[:, at] for at, each in enumerate(asked)}
-        return Frame(
-            person=index.person,
-            columns={"time": followed.time[kept], "event": event, TREATED: treated, **columns},
-        )
+            columns: dict[str, NDArray[Any]] = {
+                "time": followed.time[kept],
+                "event": followed.event[kept],
+                TREATED: (both.arm[row] == 0).astype(np.int64),
+            }
+            asked = _adjusted(spec, division)
+            if asked:
+                values = matrix(engine, index, [each.id for each in asked], spec.windows).toarray()
+                columns |= {each.name: values[:, at] for at, each in enumerate(asked)}
+        return Frame(person=index.person, columns=columns)
 
     def tables(self, spec: Subgroups, results: Mapping[str, Mapping[str, Any]]) -> tuple[Table, ...]:
         rows: list[tuple[Value, ...]] = []
         tests: list[tuple[Value, ...]] = []
         unknown: list[tuple[Value, ...]] = []
         for division in divisions(spec):
-            for place, people in results.get(division.name, {}).items():
+            for place, first in results.get(ARMS[0], {}).items():
+                second = results.get(ARMS[1], {}).get(place)
+                if second is None:
+                    continue
                 *groups, others = [
-                    group_of(spec, division, level, people, results.get(_step(division, name), {}).get(place))
-                    for level, name in enumerate(division.levels)
+                    group_of(
+                        spec,
+                        called(division, level),
+                        [arm.strata[division.name][level] for arm in (first, second)],
+                        results.get(called(division, level), {}).get(place),
+                    )
+                    for level in range(len(division.levels))
                 ]
                 pooled = together(groups)
                 rows += [(place, division.name, *row_of(group, pooled)) for group in groups]
                 unknown.append((place, division.name, *others.people))
                 if pooled is not None:
                     tests.append((place, division.name, *pooled.row))
-        counted = tuple(
-            f"{arm}_{what}" for arm in ("target", "comparator") for what in ("people", "outcomes")
-        )
+        counted = tuple(f"{arm}_{what}" for arm in ARMS for what in ("people", "outcomes", "person_years"))
         return (
             Table(
                 name="subgroups",
@@ -235,19 +237,28 @@ class SubgroupKind(Kind[Subgroups]):
         return tuple(told)
 
 
-def _step(division: Strata, level: str) -> str:
-    return f"{division.name}: {level}"
+def _place(spec: Subgroups, step: str) -> tuple[Strata, int]:
+    """The division and the place of its level of a model's step."""
+    return next(
+        (division, level)
+        for division in divisions(spec)
+        for level in range(len(division.levels))
+        if step == called(division, level)
+    )
 
 
-def _place(spec: Subgroups, step: str) -> tuple[Strata, int | None]:
-    """The division of a step and, of a model, the place of its level."""
-    for division in divisions(spec):
-        if step == division.name:
-            return division, None
-        for level, name in enumerate(division.levels):
-            if step == _step(division, name):
-                return division, level
-    raise KeyError(step)
+def _counted(spec: Subgroups, arm: int, engine: Engine, both: Arms, followed: FollowUp) -> Frame:
+    """One arm's people with their levels in every division."""
+    kept = both.arm[followed.row] == arm
+    row = followed.row[kept]
+    levels = {
+        division.name: _levels(spec, division, engine, both.person[row], both.start[row])
+        for division in divisions(spec)
+    }
+    return Frame(
+        person=both.person[row],
+        columns={"days": followed.time[kept], "outcomes": followed.event[kept], **levels},
+    )
 
 
 def _adjusted(spec: Subgroups, division: Strata) -> list[Covariate]:

@@ -3,7 +3,7 @@
 Responsible for: the numbers of the tables. Not responsible for: the models (`dure.stats.cox`), when they are asked (`kind`).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import exp, sqrt
 
@@ -13,57 +13,51 @@ from dure.stats.cox import CoxResult
 from dure.stats.intervals import ratio, z_of
 from dure.stats.meta import Between, RestsOn, pool
 from dure.stats.problems import NoEstimate
-from dure.stats.strata import Strata
-from dure.stats.two_by_two import TwoByTwoResult
+from dure.stats.rates import RateCell
 from dure.study.kinds.no_estimate import ESTIMATED, why_none
-from dure.study.kinds.subgroup.spec import Subgroups, called
+from dure.study.kinds.subgroup.spec import Subgroups
 from dure.study.report import Value
 
+DAYS_A_YEAR = 365.25
 RATIO = ("hazard_ratio", "hazard_ratio_low", "hazard_ratio_high", "p_value")
 SHRUNK = ("shrunk_ratio", "shrunk_ratio_low", "shrunk_ratio_high")
 
 
-def floor_of(spec: Subgroups, people: TwoByTwoResult, level: int) -> str | None:
-    """Why a subgroup isn't estimated; None where its floors are met."""
-    table = people.tables[level]
-    if table.cells is None:
+def floor_of(spec: Subgroups, arms: Sequence[RateCell]) -> str | None:
+    """Why a subgroup isn't estimated, given both arms' people in it; None where its floors are met."""
+    cases = [arm.cases for arm in arms if arm.people is not None and arm.cases is not None]
+    if len(cases) < len(arms):
         return "A number of its people is hidden."
-    if min(table.cells[0], table.cells[2]) < spec.least_outcomes:
+    if min(cases) < spec.least_outcomes:
         return f"An arm has fewer than {spec.least_outcomes} outcomes."
     return None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Group:
-    """A subgroup at one place: people and outcomes by arm, the log ratio with its error, or why there is none."""
+    """A subgroup at one place: people, outcomes and person-years by arm, the log ratio with its error, or why there is none."""
 
     name: str
-    people: tuple[int | None, ...]
+    people: tuple[Value, ...]
     found: tuple[float, float, float] | None
     why: str
 
 
-def group_of(
-    spec: Subgroups, division: Strata, level: int, people: TwoByTwoResult, model: CoxResult | None
-) -> Group:
-    table = people.tables[level]
-    cases, others = (
-        (table.exposed_cases, table.unexposed_cases),
-        (table.exposed_without, table.unexposed_without),
-    )
-    counted: list[int | None] = []
-    for case, other in zip(cases, others, strict=True):
-        counted += [None if case is None or other is None else case + other, case]
+def group_of(spec: Subgroups, name: str, arms: Sequence[RateCell], model: CoxResult | None) -> Group:
+    """A subgroup from both arms' people in it and its model, if there is one."""
+    counted: list[Value] = []
+    for arm in arms:
+        counted += [arm.people, arm.cases, None if arm.days is None else arm.days / DAYS_A_YEAR]
     found, why = None, ESTIMATED
     if model is None:
-        why = floor_of(spec, people, level) or "withheld"
+        why = floor_of(spec, arms) or "withheld"
     elif model.fit is None:
         assert model.no_fit is not None
         why = why_none(model.no_fit.trouble, (each.name for each in model.no_fit.suspects))
     else:
         treated = model.fit.coefficients[0]
         found = (treated.estimate, treated.error, treated.p_value)
-    return Group(name=called(division, level), people=tuple(counted), found=found, why=why)
+    return Group(name=name, people=tuple(counted), found=found, why=why)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,6 +16,8 @@ from dure.wire.codec import message
 TREATED = "treatment"
 UNKNOWN = "not known"
 BY_AGE, BY_SEX = "age", "sex"
+ARMS = ("target", "comparator")
+TAKEN = (BY_AGE, BY_SEX, "days", "outcomes", *ARMS)
 AGE_COVARIATE, SEX_ANALYSIS = 1002, 1
 OLDEST = 120.0
 MOST_AGES, MOST_MARKERS, MOST_COVARIATES = 10, 10, 50
@@ -110,12 +112,13 @@ def check_covariates(spec: Subgroups) -> None:
 
 
 def check_markers(spec: Subgroups) -> None:
-    names = [BY_AGE, BY_SEX, *(marker.name for marker in spec.markers)]
-    if len(set(names)) != len(names):
+    names = [*TAKEN, *(marker.name for marker in spec.markers)]
+    groups = [called(each, level) for each in divisions(spec) for level in range(len(each.levels) - 1)]
+    if len(set(names)) != len(names) or len(set(groups)) != len(groups):
         raise BadQuestion(
-            "Two divisions have one name.",
+            "Two markers, or two of their levels, have one name.",
             where="question.markers",
-            mend="Name each marker differently, and none age or sex.",
+            mend=f"Name each marker differently, and none {', '.join(TAKEN)}.",
         )
     for marker in spec.markers:
         levels = [level.name for level in marker.levels]
