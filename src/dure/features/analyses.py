@@ -44,6 +44,10 @@ class Windows:
     short: Annotated[int, Field(title="Short term from day", ge=-LONGEST, le=LONGEST)] = -30
     end: Annotated[int, Field(title="Until day", ge=-LONGEST, le=LONGEST)] = 0
 
+    def __str__(self) -> str:
+        """As a board reads it."""
+        return f"days {self.long}, {self.medium} and {self.short} to {self.end}"
+
     def first(self, start: Start) -> int | None:
         """The first day of a window; None: any time before."""
         return None if start == "any" else int(getattr(self, start))

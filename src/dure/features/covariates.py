@@ -47,6 +47,10 @@ class Covariate:
     id: Annotated[int, Field(title="Id", ge=1)]
     name: Annotated[str, Field(title="Name", min_length=1, max_length=512)]
 
+    def __str__(self) -> str:
+        """As a board reads it."""
+        return f"{self.name} ({self.id})"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Entries:

@@ -40,6 +40,13 @@ class MarkerLevel:
         """Whether it is a range of numbers."""
         return self.low is not None or self.high is not None
 
+    def __str__(self) -> str:
+        """As a board reads it."""
+        if not self.numeric:
+            return f"{self.name} = {' or '.join(map(str, self.answers))}"
+        low = "" if self.low is None else f"{self.low:g} <= "
+        return f"{self.name} = {low}value" + ("" if self.high is None else f" < {self.high:g}")
+
 
 @message
 class Marker:
@@ -68,6 +75,14 @@ class Marker:
             json_schema_extra={"unit": "days"},
         ),
     ] = LONGEST
+
+    def __str__(self) -> str:
+        """As a board reads it."""
+        unit = "" if self.unit is None else f" in unit {self.unit}"
+        return (
+            f"{self.name}: measurements {', '.join(map(str, self.concepts))}{unit} of the {self.days_before} days before;"
+            f" {'; '.join(map(str, self.levels))}"
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

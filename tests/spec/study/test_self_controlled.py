@@ -210,3 +210,7 @@ def test_no_estimate_in_one_round_says_why(curve, said):
 def test_what_cannot_be_asked(spec, problem, why):
     with pytest.raises(problem, match=why):
         KIND.check(spec)
+
+
+def test_what_a_board_reads():
+    assert str(MONTH) == "month after: start +1 to start +30 days"

@@ -103,3 +103,10 @@ def test_a_database_without_measurements_says_so(engine, monkeypatch):
     monkeypatch.setattr(engine, "has", lambda table: False)
     with pytest.raises(MissingTable, match="measurement"):
         levels(engine, SUGAR, PEOPLE, ENTRY)
+
+
+def test_what_a_board_reads():
+    assert str(SUGAR) == (
+        "sugar: measurements 200 in unit 8753 of the 36525 days before; high = 7 <= value; normal = 0 <= value < 7"
+    )
+    assert str(GENOTYPE.levels[0]) == "carrier = 9191"

@@ -51,6 +51,10 @@ class RiskWindow:
         int, Field(title="plus days", ge=-LONGEST, le=LONGEST, json_schema_extra={"unit": "days"})
     ] = 0
 
+    def __str__(self) -> str:
+        """As a board reads it."""
+        return f"{self.name}: {self.start_anchor} {self.start:+d} to {self.end_anchor} {self.end:+d} days"
+
 
 @message
 class SelfControlled:
