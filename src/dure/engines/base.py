@@ -3,7 +3,8 @@
 Responsible for: the Protocol and its promises. Not responsible for: any one database, or what is asked of it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Protocol, Self, runtime_checkable
 
 import pyarrow as pa
@@ -19,6 +20,7 @@ class Engine(Protocol):
     Every engine promises: a tree that isn't a SELECT, a set operation of SELECTs, or either under WITH is refused with
     `PlanRefused`, and so is one that names a table which `has` doesn't know or a function outside the closed list of
     `engines.allowed`; nothing that a tree says can read or write a file, open a connection, or change a setting.
+    A tree is used up by being asked: make another to ask again.
     """
 
     @property
@@ -79,6 +81,25 @@ class TakesNumbers(Protocol):
     def temporary_numbers(self, name: str, columns: Mapping[str, Sequence[int]]) -> None:
         """Keep whole numbers under `name` for later trees, as `Engine.temporary` does with rows."""
         ...
+
+    def written(self, tree: exp.Query, *, coming: Collection[str]) -> "Written":
+        """A tree, judged and written out: by another thread, while the engine works on the one before.
+
+        Args:
+            coming: temporary tables that will be there when it is asked.
+        """
+        ...
+
+    def temporary_written(self, name: str, query: "Written") -> None:
+        """As `Engine.temporary`, of a tree that is written already."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Written:
+    """A tree that an engine has judged, as that engine's text."""
+
+    text: str
 
 
 @runtime_checkable

@@ -8,6 +8,7 @@ means (`dure.cohort`), which nodes make one query (`cohort.batch`), what may lea
 import time
 from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import Self, TypeVar
@@ -21,7 +22,7 @@ from dure.cohort.batch import CONCEPTS, LINKS, QUALIFIED, ROWS, Batch, can_share
 from dure.cohort.concepts_sql import concept_sets, concept_sets_in, rows_of
 from dure.cohort.problems import MissingTable
 from dure.cohort.relations import ConceptIds, Relation, walk
-from dure.engines.base import Engine, Interruptible, TakesNumbers
+from dure.engines.base import Engine, Interruptible, TakesNumbers, Written
 from dure.engines.cohort_cache import Kept, cache_of
 from dure.engines.problems import QueryCancelled
 from dure.engines.set_weights import parts_of
@@ -286,12 +287,15 @@ def _together(
     attrition: bool,
     advance: Callable[[float], None],
 ) -> list[tuple[CohortPlan, Kept]]:
+    assert isinstance(engine, TakesNumbers)
     batch = Batch(plans, sets, attrition=attrition)
     blocks = sum(len(stage.blocks) for stage in batch.stages)
+    coming = frozenset(stage.store.name for stage in batch.stages)
+    queries = (engine.written(batch.query(stage), coming=coming) for stage in batch.stages)
     with _Temporary(engine) as temporary:
         temporary.numbers(LINKS, batch.links())
-        for stage in batch.stages:
-            temporary.make(stage.store.name, batch.query(stage))
+        for stage, query in zip(batch.stages, _one_ahead(queries), strict=True):
+            temporary.make_written(stage.store.name, query)
             for name in stage.done_with:
                 temporary.drop(name)
             advance(len(plans) * len(stage.blocks) / blocks)
@@ -307,6 +311,15 @@ def _together(
         )
         for plan in plans
     ]
+
+
+def _one_ahead(made: Iterator[Found]) -> Iterator[Found]:
+    """The same, each made by another thread while the one before is in use: the database doesn't wait for Python."""
+    with ThreadPoolExecutor(1) as maker:
+        coming = maker.submit(next, made, None)
+        while (found := coming.result()) is not None:
+            coming = maker.submit(next, made, None)
+            yield found
 
 
 def _by_node(found: pa.Table) -> Callable[[int], pa.Table]:
@@ -346,6 +359,12 @@ class _Temporary:
     def make(self, name: str, query: exp.Query) -> None:
         self.present.add(name)
         self.engine.temporary(name, query)
+
+    def make_written(self, name: str, query: Written) -> None:
+        """What only an engine that `TakesNumbers` is asked for."""
+        assert isinstance(self.engine, TakesNumbers)
+        self.present.add(name)
+        self.engine.temporary_written(name, query)
 
     def numbers(self, name: str, columns: Mapping[str, Sequence[int]]) -> None:
         """What only an engine that `TakesNumbers` is asked for."""

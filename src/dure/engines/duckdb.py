@@ -11,7 +11,7 @@ always lets itself read and write. Both hold what a query could read anyway, and
 import shutil
 import struct
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
@@ -21,6 +21,7 @@ import pyarrow as pa
 from sqlglot import exp
 
 from dure.engines.allowed import NAME, judge, refusal
+from dure.engines.base import Written
 from dure.engines.dataset import SCHEMA, TABLE, Dataset
 from dure.engines.problems import (
     DatabaseBusy,
@@ -97,13 +98,17 @@ class DuckDBEngine:
         return found
 
     def query(self, tree: exp.Query) -> pa.Table:
-        text = self._text(tree)
+        text = self.written(tree).text
+        self._one(text, duckdb.StatementType.SELECT)
         with _explained(self._spill):
             return _narrow(self._connection.sql(text).to_arrow_table())
 
     def temporary(self, name: str, tree: exp.Query) -> None:
+        self.temporary_written(name, self.written(tree))
+
+    def temporary_written(self, name: str, query: Written) -> None:
         self._check_name(name)
-        self._keep(name, self._text(tree))
+        self._keep(name, query.text)
 
     def temporary_numbers(self, name: str, columns: Mapping[str, Sequence[int]]) -> None:
         for each in (name, *columns):
@@ -124,7 +129,8 @@ class DuckDBEngine:
             raise refusal(f"'{name}' can't name what is kept", "Choose a plain name the model doesn't have.")
 
     def _keep(self, name: str, text: str) -> None:
-        self._run(f'CREATE OR REPLACE TEMPORARY TABLE "{name}" AS {text}')
+        making = f'CREATE OR REPLACE TEMPORARY TABLE "{name}" AS {text}'
+        self._run(self._one(making, duckdb.StatementType.CREATE))
         self._temporary.pop(name, None)
         described = self._run(f'SELECT * FROM "{name}" LIMIT 0').description  # noqa: S608 - a plain name
         self._temporary[name] = {str(column[0]): _type(str(column[1])) for column in described}
@@ -144,18 +150,21 @@ class DuckDBEngine:
     def __exit__(self, *exc: object) -> None:
         self.close()
 
-    def _text(self, tree: exp.Query) -> str:
-        judge(tree, self.has)
-        text = tree.sql(dialect="duckdb", identify=True, comments=False)
+    def written(self, tree: exp.Query, *, coming: Collection[str] = ()) -> Written:
+        judge(tree, lambda name: name in coming or self.has(name))
+        return Written(text=tree.sql(dialect="duckdb", identify=True, comments=False, copy=False))
+
+    def _one(self, text: str, kind: duckdb.StatementType) -> duckdb.Statement:
+        """The text as one parsed statement of a kind: a text that became two, or something else, is never run."""
         with _explained(self._spill):
             statements = self._connection.extract_statements(text)
-        if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
+        if len(statements) != 1 or statements[0].type != kind:
             raise refusal("it isn't one SELECT to DuckDB", "Ask one question at a time.")
-        return text
+        return statements[0]
 
-    def _run(self, text: str) -> duckdb.DuckDBPyConnection:
+    def _run(self, statement: duckdb.Statement | str) -> duckdb.DuckDBPyConnection:
         with _explained(self._spill):
-            return self._connection.execute(text)
+            return self._connection.execute(statement)
 
 
 @contextmanager

@@ -153,10 +153,10 @@ def test_the_cache_keeps_what_was_asked_for_last_within_its_bound(engine):
 def test_what_fails_in_a_set_doesnt_stop_the_rest(engine, monkeypatch):
     wrong = planned(1, days=77)
 
-    def temporary(name, tree, make=engine.temporary):
+    def temporary(name, query, make=engine.temporary_written):
         if any(links["number_0"].count(-77) for links in made):
             raise QueryFailed("no", where="here", mend="none")
-        make(name, tree)
+        make(name, query)
 
     made = []
     keep = engine.temporary_numbers
@@ -168,7 +168,7 @@ def test_what_fails_in_a_set_doesnt_stop_the_rest(engine, monkeypatch):
             keep(name, columns),
         ),
     )
-    monkeypatch.setattr(engine, "temporary", temporary)
+    monkeypatch.setattr(engine, "temporary_written", temporary)
     missing = planned(table="DrugExposure")
     found = list(run_each(engine, [planned(1), wrong, planned(3), missing, planned(1, days=60)]))
     assert [type(each).__name__ for each in found] == [
