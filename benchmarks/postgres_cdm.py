@@ -9,7 +9,7 @@ from pathlib import Path
 import duckdb
 import psycopg
 
-from dure.omop.tables import VERSIONS, ColumnType, tables
+from dure.omop.tables import BEYOND, VERSIONS, ColumnType, column_type, tables
 
 TYPES = {
     ColumnType.INTEGER: "INTEGER",
@@ -36,7 +36,7 @@ def load(address: str, schema: str, source: duckdb.DuckDBPyConnection, *, wide: 
         wide: identifiers of 64 bits, as the largest hospitals have.
     """
     model = {name: table for version in VERSIONS for name, table in tables(version).items()}
-    present = [row[0] for row in source.execute("SHOW TABLES").fetchall() if row[0] in model]
+    present = [row[0] for row in source.execute("SHOW TABLES").fetchall() if row[0] in model.keys() | BEYOND]
     with psycopg.connect(address, autocommit=True) as connection, tempfile.TemporaryDirectory() as folder:
         connection.execute(f'CREATE SCHEMA IF NOT EXISTS "{schema}"')
         connection.execute(f'SET search_path = "{schema}"')
@@ -44,7 +44,10 @@ def load(address: str, schema: str, source: duckdb.DuckDBPyConnection, *, wide: 
             if source.execute(f'SELECT 1 FROM "{name}" LIMIT 1').fetchone() is None:
                 continue
             columns = [row[0] for row in source.execute(f'DESCRIBE "{name}"').fetchall()]
-            typed = _types(source, name) | {each.name: each.type for each in model[name].columns}
+            typed = {
+                column: column_type(name, column, VERSIONS[-1]) or there
+                for column, there in _types(source, name).items()
+            }
             said = [
                 f'"{column}" {"BIGINT" if wide and TYPES[typed[column]] == "INTEGER" else TYPES[typed[column]]}'
                 for column in columns
@@ -59,7 +62,7 @@ def load(address: str, schema: str, source: duckdb.DuckDBPyConnection, *, wide: 
                 while part := data.read(1 << 20):
                     copy.write(part)
             file.unlink()
-            key = model[name].key
+            key = model[name].key if name in model else f"{name}_id"
             if key in columns:
                 connection.execute(f'ALTER TABLE "{name}" ADD PRIMARY KEY ("{key}")')
             main = f"{name.removesuffix('_occurrence').removesuffix('_exposure').removesuffix('_era')}_concept_id"

@@ -82,6 +82,7 @@ def test_a_server_that_isnt_there_a_password_or_spark_makes_no_node(init, tmp_pa
         "postgresql://a@127.0.0.1:1/x": 105,
         "postgresql://a:hush@127.0.0.1/x": 90,
         "spark:local?path=/hush": 70,
+        "sc://hush@host?schema=cdm": 70,
     }
     for location, code in refused.items():
         said = dure("node", "init", *flat({**init, "--cdm": location}), code=code)

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from dure.engines.base import Engine
 from dure.engines.dataset import Dataset
-from dure.engines.problems import UnknownEngine
+from dure.engines.problems import UnknownEngine, needs_spark
 from dure.engines.server import without_secrets
 
 __all__ = ["ENGINES", "Dataset", "Engine", "is_file", "open_engine"]
@@ -34,12 +34,27 @@ def _postgresql(location: str, *, memory: str, threads: int | None) -> Engine:
 
 
 def _spark(location: str, *, memory: str, threads: int | None) -> Engine:
-    from dure.engines.spark import open_folder
+    with needs_spark():
+        from dure.engines.spark import opened
+        from dure.engines.spark_folder import opened_folder
 
-    return open_folder(location, memory=memory, threads=threads)
+    return opened(opened_folder(location, memory=memory, threads=threads))
 
 
-ENGINES: Mapping[str, Opener] = {"duckdb": _duckdb, "postgresql": _postgresql, "spark": _spark}
+def _spark_connect(location: str, *, memory: str, threads: int | None) -> Engine:
+    with needs_spark():
+        from dure.engines.spark import opened
+        from dure.engines.spark_connect import opened_schema
+
+    return opened(opened_schema(location))
+
+
+ENGINES: Mapping[str, Opener] = {
+    "duckdb": _duckdb,
+    "postgresql": _postgresql,
+    "spark": _spark,
+    "sc": _spark_connect,
+}
 FILES = frozenset({"duckdb"})
 """Those of `ENGINES` whose database is a file; the others are reached over a connection."""
 
@@ -49,7 +64,7 @@ def open_engine(location: str, *, memory: str = "2GB", threads: int | None = Non
 
     Args:
         location: a path (`path/to/file.duckdb`), or `scheme:rest` with a scheme of `ENGINES` (`duckdb:path`,
-            `postgresql://role@host/database?schema=cdm`, `spark:local?path=/data/cdm`).
+            `postgresql://role@host/database?schema=cdm`, `spark:local?path=/data/cdm`, `sc://host:15002?schema=cdm`).
         memory: the most memory that the engine may take, such as "2GB".
         threads: how many cores it may take; None means all.
 

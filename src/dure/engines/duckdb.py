@@ -33,7 +33,7 @@ from dure.engines.problems import (
     QueryFailed,
     StorageVersion,
 )
-from dure.omop.tables import BEYOND, NECESSARY, VERSIONS, ColumnType, tables
+from dure.omop.tables import NECESSARY, VERSIONS, ColumnType, readable
 
 MAGIC = b"DUCK"
 OLDEST_STORAGE = 64
@@ -81,7 +81,7 @@ class DuckDBEngine:
         self._opened = opened
         self._connection = connection
         self._spill = spill
-        known = tables(dataset.cdm_version).keys() | BEYOND
+        known = readable(dataset.cdm_version)
         self._model = {name: found for name, found in _model_columns(connection).items() if name in known}
         self._temporary: dict[str, dict[str, ColumnType]] = {}
 

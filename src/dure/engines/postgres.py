@@ -35,7 +35,7 @@ from dure.engines.problems import (
     RoleCanWrite,
     UnknownEngine,
 )
-from dure.omop.tables import NECESSARY, ColumnType
+from dure.omop.tables import NECESSARY, ColumnType, readable
 
 WHERE = "the PostgreSQL engine"
 PATIENCE_MINUTES = 60
@@ -102,7 +102,10 @@ class PostgresEngine:
         self._may_keep = may_keep
         self._relations = catalogue(connection, schema_of(at))
         version = dataset.cdm_version
-        self._model = {name: relation.types(version) for name, relation in self._relations.items()}
+        known = readable(version)
+        self._model = {
+            name: relation.types(version) for name, relation in self._relations.items() if name in known
+        }
         self._temporary: dict[str, _Kept] = {}
         self._made = 0
 

@@ -14,7 +14,7 @@ import psycopg
 from sqlglot import exp
 
 from dure.engines.server import REST, condensed
-from dure.omop.tables import VERSIONS, ColumnType, tables
+from dure.omop.tables import VERSIONS, ColumnType, column_type, readable
 
 _INTEGERS = ("int2", "int4", "int8")
 _AS_IS = {
@@ -57,7 +57,7 @@ CROSS JOIN LATERAL (
 ) p
 WHERE n.nspname = %s AND c.relkind IN ('r', 'p', 'v', 'm', 'f') AND pg_catalog.lower(c.relname) = ANY(%s)
 """
-_KNOWN = sorted({name for version in VERSIONS for name in tables(version)})
+_KNOWN = sorted(frozenset[str]().union(*map(readable, VERSIONS)))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,9 +97,7 @@ class Relation:
     def _read(self, name: str, version: str) -> tuple[ColumnType, exp.DType | None] | None:
         """A column's type here and the cast that makes it so; None where it can't be read as the model has it."""
         there = self.columns[name][1]
-        table = tables(version).get(self.written.lower())
-        column = table.column(name) if table else None
-        wanted = column.type if column else _AS_IS.get(there)
+        wanted = column_type(self.written.lower(), name, version) or _AS_IS.get(there)
         if wanted is None or _AS_IS.get(there) is wanted:
             return None if wanted is None else (wanted, None)
         cast, from_ = _CASTS[wanted]
@@ -107,7 +105,7 @@ class Relation:
 
 
 def catalogue(connection: psycopg.Connection, schema: str) -> dict[str, Relation]:
-    """The model's tables (of any version) in a schema that the role may read, by the model's names."""
+    """The tables of any version and those beyond in a schema that the role may read, by the model's names."""
     found: dict[str, tuple[int, str, dict[str, tuple[str, str]]]] = {}
     for oid, table, column, type_ in connection.execute(_COLUMNS, (schema,)):
         name = str(table).lower()

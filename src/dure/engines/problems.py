@@ -1,5 +1,8 @@
 """What can go wrong with a database or with cohorts on it, each with its slug and exit code (90 to 99, 103 to 105, 108 to 110)."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from dure.wire.problems import Problem
 
 
@@ -113,3 +116,16 @@ class QueryCancelled(Problem):
     title = "The query was stopped"
     status = 499
     exit_code = 110
+
+
+@contextmanager
+def needs_spark() -> Iterator[None]:
+    """Around the import of what only the extra `spark` brings."""
+    try:
+        yield
+    except ImportError as error:
+        raise SparkMissing(
+            f"PySpark isn't installed: {error.name or type(error).__name__}",
+            where="the Spark engine",
+            mend="Install Dure with its extra: pip install 'dure[spark]'.",
+        ) from None

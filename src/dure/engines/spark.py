@@ -1,39 +1,46 @@
-"""The Spark engine: a CDM as Parquet files in one folder, read by Spark in this machine's own Java.
+"""The Spark engine: a CDM's tables in a Spark session, read as the model has them.
 
-Responsible for: starting Spark without a web page, a log or a catalogue of its own, reading files as the model has them, running
-judged trees, temporary tables. Not responsible for: how trees are said (`spark_sql`), making or stamping the CDM.
+Responsible for: reading tables with the model's types, running judged trees, temporary tables, telling errors. Not responsible for:
+where the session and its tables come from (`spark_folder`: this machine's own Java; `spark_connect`: a cluster), how trees are
+said (`spark_sql`), making or stamping the CDM.
 
-What a statement that gets past the list could do: read what this process may read. Spark isn't locked as DuckDB is, so a node
+What a statement that gets past the list could do: read what the session may read. Spark isn't locked as DuckDB is, so a node
 doesn't use this engine (see `docs/engines.md`).
+
+Sessions here and on a cluster have different classes with the same methods. PySpark's functions choose one kind for a whole
+process, so expressions are written as text.
 """
 
-import atexit
 import logging
-import shutil
-import tempfile
-from collections.abc import Iterator, Mapping
+import warnings
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from pathlib import Path
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 from py4j.protocol import Py4JError
 from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
-from pyspark.sql import functions as f
 from sqlglot import exp
 
 from dure.engines import server
 from dure.engines.allowed import NAME, judge, refusal
 from dure.engines.dataset import Dataset
-from dure.engines.problems import DatabaseMissing, QueryFailed, SparkMissing
+from dure.engines.problems import DatabaseUnreachable, QueryFailed
 from dure.engines.spark_sql import DIALECT, said
-from dure.omop.tables import VERSIONS, ColumnType, tables
+from dure.omop.tables import VERSIONS, ColumnType, column_type, readable
 
 WHERE = "the Spark engine"
-OPTIONS = frozenset({"path"})
-_KNOWN = sorted({name for version in VERSIONS for name in tables(version)})
+KNOWN = frozenset[str]().union(*map(readable, VERSIONS))
+SETTINGS = {
+    "spark.sql.session.timeZone": "UTC",
+    "spark.sql.ansi.enabled": "true",
+    "spark.sql.runSQLOnFiles": "false",
+    "spark.sql.parser.escapedStringLiterals": "false",
+    "spark.sql.parquet.inferTimestampNTZ.enabled": "true",
+}
+"""Of a session, on which the meaning of trees depends."""
+_UNREACHABLE = {"UNAVAILABLE", "UNAUTHENTICATED", "PERMISSION_DENIED", "DEADLINE_EXCEEDED"}
 _NAMES = {
     ColumnType.INTEGER: "bigint",
     ColumnType.FLOAT: "double",
@@ -49,34 +56,89 @@ _TYPES = {name: type_ for type_, name in _NAMES.items()} | {
 _ARROW = {pa.int8(): pa.int64(), pa.int16(): pa.int64(), pa.int32(): pa.int64(), pa.float32(): pa.float64()}
 
 
+class Source(Protocol):
+    """Where a CDM's tables are, and the session that reads them."""
+
+    @property
+    def shown(self) -> str:
+        """Fit for a message."""
+        ...
+
+    @property
+    def session(self) -> SparkSession: ...
+
+    @property
+    def names(self) -> Collection[str]:
+        """Those of `KNOWN` that are there."""
+        ...
+
+    def table(self, name: str) -> DataFrame:
+        """One of `names`, as it is there."""
+        ...
+
+    def witness(self) -> str:
+        """A sign of the state of the tables as they are now (see `engines.server`); `names` are looked up anew."""
+        ...
+
+    def stamps(self) -> Sequence[Sequence[object]]:
+        """The rows of the stamp, columns as `server.STAMP_COLUMNS`; none where there is no stamp."""
+        ...
+
+    def write(self, told: Mapping[str, object]) -> None:
+        """Put this stamp in the place of any other."""
+        ...
+
+    def close(self) -> None: ...
+
+
+def stamped(source: Source) -> Dataset:
+    """What the stamp at a source says. Raises as `engines.server.dataset`."""
+    witness = source.witness()
+    return server.dataset(source.stamps(), tables=source.names, witness=witness, where=source.shown)
+
+
+def opened(source: Source) -> "SparkEngine":
+    """The engine over a stamped source, which is closed where that fails."""
+    try:
+        with explained():
+            return SparkEngine(source, stamped(source))
+    except BaseException:
+        source.close()
+        raise
+
+
 class SparkEngine:
-    """See `engines.base.Engine`. Made by `open_folder`."""
+    """See `engines.base.Engine`. Made by `opened`."""
 
     name = DIALECT
 
-    def __init__(self, session: SparkSession, folder: Path, dataset: Dataset) -> None:
+    def __init__(self, source: Source, dataset: Dataset) -> None:
         self.dataset = dataset
-        self._session = session
-        self._folder = folder
+        self._source = source
+        self._session = source.session
+        self._names = frozenset(source.names) & readable(dataset.cdm_version)
         self._model: dict[str, dict[str, ColumnType]] = {}
-        for name in found_in(folder):
-            frame = as_the_model(session, folder, name, dataset.cdm_version)
-            frame.createOrReplaceTempView(name)
-            self._model[name] = _columns(frame)
         self._temporary: dict[str, tuple[str, DataFrame]] = {}
         self._made = 0
 
     def unchanged(self) -> bool:
-        return stamped(self._folder) == self.dataset
+        with explained():
+            return stamped(self._source) == self.dataset
 
     def has(self, table: str) -> bool:
-        return table in self._temporary or table in self._model
+        return table in self._temporary or table in self._names
 
     def columns(self, table: str) -> Mapping[str, ColumnType]:
         if table in self._temporary:
-            return _columns(self._temporary[table][1])
-        if table not in self._model:
+            with explained():
+                return _columns(self._temporary[table][1])
+        if table not in self._names:
             raise refusal(f"there is no table '{table}'", "Ask `has` first, or make it with `temporary`.")
+        if table not in self._model:
+            with explained():
+                frame = as_the_model(self._source.table(table), table, self.dataset.cdm_version)
+                frame.createOrReplaceTempView(table)
+                self._model[table] = _columns(frame)
         return self._model[table]
 
     def query(self, tree: exp.Query) -> pa.Table:
@@ -84,13 +146,15 @@ class SparkEngine:
             return _narrow(self._asked(tree).toArrow())
 
     def temporary(self, name: str, tree: exp.Query) -> None:
-        if not NAME.fullmatch(name) or name in self._model:
+        if not NAME.fullmatch(name) or name in self._names:
             raise refusal(
                 f"'{name}' can't name a temporary table", "Choose a plain name the model doesn't have."
             )
         with explained():
-            frame = self._asked(tree).persist()
-            _columns(frame)
+            asked = self._asked(tree)
+            _columns(asked)
+            # Rows, not a plan: a plan that is read twice by a plan that is read twice would be planned four times, and so on.
+            frame = asked.localCheckpoint(eager=True)
             self._made += 1
             written = f"dure_{self._made}"
             frame.createOrReplaceTempView(written)
@@ -98,19 +162,15 @@ class SparkEngine:
         self._temporary[name] = (written, frame)
 
     def drop(self, name: str) -> None:
-        written, frame = self._temporary.pop(name, (None, None))
-        if written is not None and frame is not None:
+        if name in self._temporary:
+            written, _ = self._temporary.pop(name)  # Spark frees the rows when nothing refers to them
             with explained():
-                # What was made of it and is kept still has its rows: Spark keeps them with their origin, and asks again.
                 self._session.catalog.dropTempView(written)
-                frame.unpersist()
 
     def close(self) -> None:
-        for name in list(self._temporary):
-            self.drop(name)
-        for name in self._model:
-            with suppress(Py4JError, PySparkException):
-                self._session.catalog.dropTempView(name)
+        self._temporary.clear()
+        with suppress(Py4JError, PySparkException):
+            self._source.close()
 
     def __enter__(self) -> Self:
         return self
@@ -120,122 +180,36 @@ class SparkEngine:
 
     def _asked(self, tree: exp.Query) -> DataFrame:
         judge(tree, self.has)
-        return self._session.sql(said(tree, lambda name: self._temporary.get(name, (name, None))[0]))
+        return self._session.sql(said(tree, self._written))
+
+    def _written(self, name: str) -> str:
+        if name in self._temporary:
+            return self._temporary[name][0]
+        self.columns(name)
+        return name
 
 
-def open_folder(location: str, *, memory: str = "2GB", threads: int | None = None) -> SparkEngine:
-    """Open a stamped CDM in a folder of Parquet files: `spark:local?path=/data/cdm`.
-
-    A table is a file `person.parquet` or a folder `person` of such files.
-
-    Args:
-        memory: of Java's heap; what doesn't fit is spilled. It is that of the first engine that a process opens.
-        threads: cores to take; None means all. Also the first one's.
-
-    Raises:
-        UnknownEngine: the location can't be read. DatabaseMissing: there is no such folder.
-        SparkMissing: Java or Spark can't be started. NotACdm, StampStale: see `engines.server.dataset`.
-    """
-    folder = folder_of(location)
-    dataset = stamped(folder)
-    return SparkEngine(session(memory=memory, threads=threads), folder, dataset)
-
-
-def folder_of(location: str) -> Path:
-    """The folder that a location names."""
-    at = server.address(location, options=OPTIONS)
-    folder = Path(at.option("path", ""))
-    if at.path != "local" or not at.option("path", "") or not folder.is_dir():
-        raise DatabaseMissing(
-            "The location names no folder",
-            where=at.shown,
-            mend="Write spark:local?path=/folder/of/the/cdm, with a Parquet file or folder for each table.",
-        )
-    return folder
-
-
-def session(*, memory: str, threads: int | None) -> SparkSession:
-    """A session of its own in this process's Spark, which is started by the first."""
-    cores = "*" if threads is None else str(threads)
-    spill = Path(tempfile.mkdtemp(prefix="dure-spark-")) if SparkSession.getActiveSession() is None else None
-    if spill is not None:
-        atexit.register(shutil.rmtree, spill, ignore_errors=True)
-    settings = {
-        "spark.driver.memory": memory.upper().rstrip("IB").lower(),
-        "spark.driver.host": "127.0.0.1",
-        "spark.driver.bindAddress": "127.0.0.1",
-        "spark.ui.enabled": "false",
-        "spark.ui.showConsoleProgress": "false",
-        "spark.sql.catalogImplementation": "in-memory",
-        "spark.sql.session.timeZone": "UTC",
-        "spark.sql.ansi.enabled": "true",
-        "spark.sql.runSQLOnFiles": "false",
-        "spark.sql.parser.escapedStringLiterals": "false",
-        "spark.sql.shuffle.partitions": str(threads or 4),
-        "spark.sql.adaptive.enabled": "false",
-        "spark.sql.parquet.inferTimestampNTZ.enabled": "true",
-        **({} if spill is None else {"spark.local.dir": str(spill), "spark.sql.warehouse.dir": str(spill)}),
-    }
-    builder = SparkSession.Builder().master(f"local[{cores}]").appName("dure")
-    for name, value in settings.items():
-        builder = builder.config(name, value)
-    try:
-        found = builder.getOrCreate()
-    except (PySparkException, OSError) as error:
-        raise SparkMissing(
-            f"Spark can't be started: {type(error).__name__}",
-            where=WHERE,
-            mend="Install Java 17 or later (Debian: default-jre-headless) and set JAVA_HOME if it isn't in PATH.",
-        ) from None
-    found.sparkContext.setLogLevel("OFF")  # its log quotes rows, and so does PySpark's own
-    logging.getLogger("SQLQueryContextLogger").disabled = True
-    return found.newSession()
-
-
-def found_in(folder: Path) -> list[str]:
-    """The model's tables in a folder."""
-    return [name for name in _KNOWN if (folder / name).is_dir() or (folder / f"{name}.parquet").is_file()]
-
-
-def as_the_model(session: SparkSession, folder: Path, name: str, version: str) -> DataFrame:
+def as_the_model(frame: DataFrame, name: str, version: str) -> DataFrame:
     """A table with the model's types; columns that can't have them are left out."""
-    path = folder / name if (folder / name).is_dir() else folder / f"{name}.parquet"
-    frame = session.read.parquet(str(path))
-    model = tables(version).get(name)
     chosen = []
     for column, there in frame.dtypes:
-        known = model.column(column.lower()) if model else None
-        type_ = known.type if known else _TYPES.get(there)
+        type_ = column_type(name, column.lower(), version) or _TYPES.get(there)
         plain = there.partition("(")[0]
         if type_ is not None and (plain in _TYPES or plain in {"decimal", "char", "varchar"}):
-            value = f.col(f"`{column}`")
-            cast = value if there == _NAMES[type_] else value.cast(_NAMES[type_])
-            chosen.append(cast.alias(column.lower()))
-    return frame.select(chosen)
+            value = quoted(column)
+            cast = value if there == _NAMES[type_] else f"CAST({value} AS {_NAMES[type_]})"
+            chosen.append(f"{cast} AS {quoted(column.lower())}")
+    return frame.selectExpr(*chosen)
 
 
-def stamped(folder: Path) -> Dataset:
-    """What the stamp in a folder says. Raises as `engines.server.dataset`."""
-    file = folder / f"{server.STAMP}.parquet"
-    rows = []
-    if file.is_file():
-        with suppress(pa.ArrowInvalid, KeyError):
-            rows = [
-                tuple(row[name] for name in server.STAMP_COLUMNS) for row in pq.read_table(file).to_pylist()
-            ]
-    return server.dataset(rows, tables=found_in(folder), witness=witness(folder), where=str(folder))
+def quoted(name: str) -> str:
+    """A name as it stands in Spark's SQL, whatever is in it."""
+    return "`{}`".format(name.replace("`", "``"))
 
 
-def witness(folder: Path) -> str:
-    """A sign of the state of the folder's tables: names, sizes and times of their files."""
-    facts = []
-    for name in found_in(folder):
-        path = folder / name if (folder / name).is_dir() else folder / f"{name}.parquet"
-        for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
-            state = file.stat()
-            if file.is_file():
-                facts.append((str(file.relative_to(folder)), state.st_size, state.st_mtime_ns))
-    return server.condensed(facts)
+def quiet() -> None:
+    """Nothing is logged of queries that fail: PySpark's log quotes rows."""
+    logging.getLogger("SQLQueryContextLogger").disabled = True
 
 
 def _columns(frame: DataFrame) -> dict[str, ColumnType]:
@@ -262,8 +236,16 @@ def _narrow(table: pa.Table) -> pa.Table:
 def explained() -> Iterator[None]:
     """Turns Spark's errors into ours. Its own message can quote a value of a row, so only its kind is told."""
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", r"\[RETRIES_EXCEEDED\]")  # what it gave up on is told below
+            yield
     except PySparkException as error:
+        if _status(error) in _UNREACHABLE:
+            raise DatabaseUnreachable(
+                f"The Spark server can't be reached, or lets nobody in: {_status(error)}",
+                where=WHERE,
+                mend="Check that it runs, the host and port, tls and the token's file in the location, then ask again.",
+            ) from None
         raise QueryFailed(
             f"Spark can't run the query: {_condition(error)}",
             where=WHERE,
@@ -275,6 +257,12 @@ def explained() -> Iterator[None]:
             where=WHERE,
             mend="Give it more memory, or see whether its process still runs.",
         ) from None
+
+
+def _status(error: Any) -> str | None:
+    """What a server's transport says; None of errors that aren't of a server."""
+    tell = getattr(error, "getGrpcStatusCode", None)
+    return None if tell is None else str(tell().name)
 
 
 def _condition(error: Any) -> str:

@@ -9,7 +9,7 @@ from datetime import date
 from typing import Protocol
 
 from dure.engines.dataset import Dataset
-from dure.engines.problems import UnknownEngine
+from dure.engines.problems import UnknownEngine, needs_spark
 from dure.engines.server import without_secrets
 
 
@@ -49,14 +49,25 @@ def _postgresql(location: str) -> AbstractContextManager[Unstamped]:
 
 
 def _spark(location: str) -> AbstractContextManager[Unstamped]:
-    from dure.engines.spark_stamp import opened
+    with needs_spark():
+        from dure.engines.spark_folder import opened_folder
+        from dure.engines.spark_stamp import unstamped
 
-    return opened(location)
+    return unstamped(opened_folder(location))
+
+
+def _spark_connect(location: str) -> AbstractContextManager[Unstamped]:
+    with needs_spark():
+        from dure.engines.spark_connect import opened_schema
+        from dure.engines.spark_stamp import unstamped
+
+    return unstamped(opened_schema(location))
 
 
 STAMPS: Mapping[str, Callable[[str], AbstractContextManager[Unstamped]]] = {
     "postgresql": _postgresql,
     "spark": _spark,
+    "sc": _spark_connect,
 }
 
 

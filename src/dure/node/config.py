@@ -127,7 +127,7 @@ def check(config: NodeConfig, *, where: str) -> None:
     for name, least in (("wait_seconds", 0), ("idle_minutes", 0), ("work_minutes", 1)):
         if getattr(config, name) < least:
             raise BadSetup(f"{name} is too small.", where=f"{where}, {name}", mend=f"Give {least} or more.")
-    if config.cdm.startswith("spark:"):
+    if config.cdm.partition(":")[0].lower() in {"spark", "sc"}:
         raise BadSetup(
             "A node can't read through Spark, which starts programs and opens sockets while it works.",
             where=f"{where}, cdm",

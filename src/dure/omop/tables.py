@@ -28,6 +28,13 @@ VOCABULARY_TABLES = frozenset(VOCABULARY)
 BEYOND = frozenset({"episode", "location_history"})
 """Tables that a database of either version may have besides: `episode` came with 5.4, `location_history` is of CDM 6. What reads
 them can be asked where they are."""
+_BEYOND = {
+    "drug_exposure": "effective_drug_dose float,dose_unit_concept_id int",
+    "location": "region_concept_id int",
+    "location_history": "location_history_id int,location_id int,relationship_type_concept_id int,domain_id text,"
+    "entity_id int,start_date date,end_date date",
+}
+"""Columns of other versions that definitions speak of."""
 _ONLY = {"episode": "5.4", "episode_event": "5.4", "attribute_definition": "5.3"}
 
 
@@ -83,6 +90,21 @@ def tables(version: str) -> Mapping[str, Table]:
 
 
 @cache
+def readable(version: str) -> frozenset[str]:
+    """Names of the tables that a database of this version may have: the model's and those `BEYOND` it."""
+    return frozenset(tables(version)) | BEYOND
+
+
+def column_type(table: str, column: str, version: str) -> ColumnType | None:
+    """What a column holds: as this version says, else the latest, else those `BEYOND`; None if none of them has it."""
+    for model in (tables(version), tables(VERSIONS[-1]), _beyond()):
+        known = model[table].column(column) if table in model else None
+        if known is not None:
+            return known.type
+    return None
+
+
+@cache
 def renamed(version: str) -> Mapping[tuple[str, str], str]:
     """(table, another name of a column) -> its name in this version: the other version's, or a known misspelling's."""
     pairs = (
@@ -102,6 +124,11 @@ _RENAMED_IN_5_4 = {
     ("visit_detail", "discharge_to_source_value"): "discharged_to_source_value",
     ("visit_detail", "visit_detail_parent_id"): "parent_visit_detail_id",
 }
+
+
+@cache
+def _beyond() -> Mapping[str, Table]:
+    return {name: _table(name, text, VERSIONS[-1]) for name, text in _BEYOND.items()}
 
 
 def _table(name: str, text: str, version: str) -> Table:

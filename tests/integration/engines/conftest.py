@@ -3,7 +3,12 @@
 import os
 import secrets
 import shutil
+import socket
+import subprocess
 import tempfile
+import time
+from collections.abc import Collection, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -193,13 +198,26 @@ def small_server_without_temporary(postgresql_server, small_file) -> OnServer:
     return on_server(postgresql_server.create(), small_file, temporary=False)
 
 
-def in_folder(folder: Path, source: dict[str, pa.Table]) -> Path:
-    """A CDM as Parquet files, stamped."""
+def needs_spark() -> None:
     pytest.importorskip("pyspark", reason="needs PySpark: make test installs it")
+    pytest.importorskip("grpc_status", reason="needs PySpark's extra connect: make test installs it")
     if shutil.which("java") is None and "JAVA_HOME" not in os.environ:
         pytest.skip("needs Java for Spark. On Debian: apt-get install default-jre-headless")
+    # Java's second compiler takes as long as all these tests together before it pays.
+    os.environ.setdefault("SPARK_SUBMIT_OPTS", "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC")
+
+
+def written(folder: Path, source: dict[str, pa.Table]) -> Path:
+    """A CDM as Parquet files."""
     for name, rows in source.items():
         pq.write_table(rows, folder / f"{name}.parquet")
+    return folder
+
+
+def in_folder(folder: Path, source: dict[str, pa.Table]) -> Path:
+    """A CDM as Parquet files, stamped."""
+    needs_spark()
+    written(folder, source)
     stamp(f"spark:local?path={folder}", cdm_version="5.4", progress=lambda table, rows: None)
     return folder
 
@@ -207,6 +225,100 @@ def in_folder(folder: Path, source: dict[str, pa.Table]) -> Path:
 @pytest.fixture(scope="session")
 def small_folder(tmp_path_factory) -> Path:
     return in_folder(tmp_path_factory.mktemp("parquet"), tables())
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """A Spark server of our own that speaks Connect, and asks for a token."""
+
+    port: int
+    tokenfile: Path
+
+    def location(self, schema: str) -> str:
+        return f"sc://tester@localhost:{self.port}?schema={schema}&tokenfile={self.tokenfile}"
+
+    def run(self, *statements: str) -> None:
+        """Do something as its owner. No engine may be open on it."""
+        from dure.engines.spark_connect import opened_schema
+
+        source = opened_schema(self.location("default"))
+        for statement in statements:
+            source.session.sql(statement)
+        source.close()
+
+    def of_files(self, schema: str, folder: Path, *, copied: Collection[str] = ()) -> str:
+        """A schema whose tables are the Parquet files in a folder, stamped.
+
+        Args:
+            copied: tables to be the server's own instead.
+        """
+        made = [f"CREATE SCHEMA {schema}"]
+        for file in sorted(folder.glob("*.parquet")):
+            if file.stem in copied:
+                view = f"CREATE TEMPORARY VIEW arriving USING parquet OPTIONS (path '{file}')"
+                made += [view, f"CREATE TABLE {schema}.{file.stem} USING parquet AS SELECT * FROM arriving"]
+                made += ["DROP VIEW arriving"]
+            else:
+                made += [f"CREATE TABLE {schema}.{file.stem} USING parquet LOCATION '{file}'"]
+        self.run(*made)
+        stamp(self.location(schema), cdm_version="5.4", progress=lambda table, rows: None)
+        return self.location(schema)
+
+
+@pytest.fixture(scope="session")
+def cluster(tmp_path_factory) -> Iterator[Cluster]:
+    needs_spark()
+    import pyspark
+
+    home, room = Path(pyspark.__file__).parent, tmp_path_factory.mktemp("cluster")
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    settings = {
+        "spark.connect.grpc.binding.port": port,
+        "spark.connect.grpc.binding.address": "127.0.0.1",
+        "spark.driver.host": "127.0.0.1",
+        "spark.driver.bindAddress": "127.0.0.1",
+        "spark.ui.enabled": "false",
+        "spark.sql.warehouse.dir": room / "warehouse",
+        "spark.local.dir": room / "local",
+        "spark.sql.shuffle.partitions": 2,
+    }
+    server = "org.apache.spark.sql.connect.service.SparkConnectServer"
+    command = [
+        home / "bin" / "spark-submit",
+        "--class",
+        server,
+        "--master",
+        "local[2]",
+        "--driver-memory",
+        "1g",
+    ]
+    command += [word for name, value in settings.items() for word in ("--conf", f"{name}={value}")]
+    token = room / "token"
+    token.touch(mode=0o600)
+    token.write_text(f"{secrets.token_hex(16)}\n")
+    environment = {"SPARK_HOME": str(home), "SPARK_CONNECT_AUTHENTICATE_TOKEN": token.read_text().strip()}
+    with (room / "log").open("wb") as log:
+        running = subprocess.Popen(
+            command, env=os.environ | environment, cwd=room, stdout=log, stderr=subprocess.STDOUT
+        )
+    try:
+        until = time.monotonic() + 120
+        while True:
+            with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+                break
+            if running.poll() is not None or time.monotonic() > until:
+                pytest.fail((room / "log").read_text()[-2000:])
+            time.sleep(0.2)
+        yield Cluster(port=port, tokenfile=token)
+    finally:
+        running.terminate()
+        running.wait(timeout=60)
+
+
+@pytest.fixture(scope="session")
+def small_cluster(cluster, tmp_path_factory) -> str:
+    return cluster.of_files("small", written(tmp_path_factory.mktemp("small_cluster"), tables()))
 
 
 @pytest.fixture
@@ -222,8 +334,12 @@ LOCATIONS = {
         request.getfixturevalue("small_server_without_temporary").reader
     ),
     "spark": lambda request: f"spark:local?path={request.getfixturevalue('small_folder')}",
+    "spark connect": lambda request: request.getfixturevalue("small_cluster"),
 }
 """How each engine is reached in these tests: a line for each."""
+ON_ONE_WORKER = pytest.mark.xdist_group("spark")
+"""Spark takes seconds to start, so one worker has it."""
+MARKS = {"spark": [ON_ONE_WORKER], "spark connect": [ON_ONE_WORKER, pytest.mark.slow]}
 _OPEN: dict[str, Engine] = {}
 
 
@@ -231,8 +347,14 @@ def opened(request: pytest.FixtureRequest, name: str) -> Engine:
     """The engine of this name, one for the whole run."""
     if name not in _OPEN:
         _OPEN[name] = open_engine(LOCATIONS[name](request))
-        request.session.addfinalizer(lambda: _OPEN.pop(name).close())
+        request.session.addfinalizer(lambda: closed(name))
     return _OPEN[name]
+
+
+def closed(name: str) -> None:
+    """Close the engine of this name, if it is open."""
+    if name in _OPEN:
+        _OPEN.pop(name).close()
 
 
 @pytest.fixture
@@ -241,13 +363,18 @@ def reference(request) -> Engine:
     return opened(request, "duckdb")
 
 
-@pytest.fixture(params=["postgresql", "spark"])
+def marked(name: str):
+    """An engine's name as a parameter."""
+    return pytest.param(name, marks=MARKS.get(name, []))
+
+
+@pytest.fixture(params=[marked(name) for name in ("postgresql", "spark", "spark connect")])
 def other(request) -> Engine:
     """Every database but DuckDB."""
     return opened(request, request.param)
 
 
-@pytest.fixture(params=LOCATIONS)
+@pytest.fixture(params=[marked(name) for name in LOCATIONS])
 def engine(request) -> Engine:
     """Every engine."""
     return opened(request, request.param)
