@@ -94,14 +94,15 @@ def continuous(name: str, low: float, high: float) -> Covariate:
 
 def check(covariates: tuple[Covariate, ...], taken: tuple[str, ...] = ()) -> None:
     """Raise BadDesign where a name stands twice or is one of `taken`."""
-    names = [covariate.name for covariate in covariates]
-    for name in names:
-        if names.count(name) > 1 or name in taken:
+    seen = set(taken)
+    for covariate in covariates:
+        if covariate.name in seen:
             raise BadDesign(
-                f"The covariate {name!r} stands twice or has a name that the model uses itself.",
-                where=name,
+                f"The covariate {covariate.name!r} stands twice or has a name that the model uses itself.",
+                where=covariate.name,
                 mend="Give every covariate a name of its own.",
             )
+        seen.add(covariate.name)
 
 
 def fraction_bits(bound: float, people_bits: int = MOST_PEOPLE_BITS) -> int:

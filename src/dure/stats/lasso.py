@@ -45,7 +45,7 @@ from dure.wire.sums import Field, FieldKind, Layout, Relation, Sums, Support, Un
 Vector = NDArray[np.float64]
 LARGEST_COEFFICIENT = 40.0
 EXACT = 1e-11
-"""How far from its minimum a coordinate's derivative may be at the last penalty, per person."""
+"""By default, how far from its minimum a coordinate's derivative may be at the last penalty, per person."""
 NEARLY = 1e-3
 """The same at earlier penalties, as a share of the penalty."""
 REMEMBERED = 20
@@ -64,6 +64,7 @@ class LassoParams:
         share: 1 is LASSO, 0 is ridge, between is elastic net.
         fold, folds: with folds above 1, people of this fold (by a hash of their ordinal) are left out and the others' estimate is
             tried on them.
+        near: how far from its minimum a coordinate's derivative may be at the last penalty, per person.
     """
 
     family: Family
@@ -75,6 +76,7 @@ class LassoParams:
     fold: Annotated[int, Checked(ge=0)] = 0
     folds: Annotated[int, Checked(ge=1, le=50)] = 1
     most_rounds: Annotated[int, Checked(ge=2, le=1000)] = 200
+    near: Annotated[float, Checked(ge=1e-13, le=1e-4)] = EXACT
 
     def __post_init__(self) -> None:
         """Raise BadDesign where the model can't be fitted so."""
@@ -299,7 +301,7 @@ class Lasso(Statistic[LassoParams, LassoState, LassoResult]):
         while True:
             off = penalty.violation(gradient, point)
             last = place + 1 == len(params.penalties)
-            if off.max() > (EXACT if last else NEARLY * penalty.strength):
+            if off.max() > (params.near if last else NEARLY * penalty.strength):
                 break
             found = (*found, _solution(params, penalty, point, value, total))
             if last:

@@ -17,6 +17,7 @@ from scipy.linalg import cho_factor, cho_solve
 Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
 LEAST_CURVATURE = 1e-8
+TELLS_APART = 1e-8
 MOST_SWEEPS = 500
 MOST_GUESSES = 50
 
@@ -65,7 +66,8 @@ def curvature(own: Vector, crossed: Vector, weight: float, pairs: list[tuple[Vec
     """
     own = np.maximum(own, LEAST_CURVATURE)
     model = np.outer(crossed, crossed) / max(weight, LEAST_CURVATURE)
-    np.fill_diagonal(model, own)
+    # A covariate that everybody has is the intercept again: a little more of its own keeps the model definite.
+    np.fill_diagonal(model, own * (1 + TELLS_APART))
     for step, change in pairs:
         along = model @ step
         seen = np.where(change != 0, change, along)
@@ -84,19 +86,26 @@ def minimum(model: Matrix, gradient: Vector, point: Vector, penalty: Penalty) ->
     ridge[0] = 0
     own = np.diag(model) + ridge
     fixed = gradient - model @ point
-    found, signs = point.copy(), np.sign(point)
+    found = point.copy()
+    signs: Vector | None = None
     for _ in range(MOST_GUESSES):
         slope = fixed + model @ found + ridge * found
         pushed = found - slope / own
         new_signs = np.where(np.abs(pushed) * own > absolute, np.sign(pushed), 0)
         new_signs[0] = 1
-        if (new_signs == signs).all():
+        # Signs that don't change say that it is the minimum only where it has been sought with them.
+        if signs is not None and (new_signs == signs).all():
             return found
         signs = new_signs
         active = np.flatnonzero(signs)
         block = model[np.ix_(active, active)] + np.diag(ridge[active])
         found = np.zeros(len(point))
-        found[active] = cho_solve(cho_factor(block), -(fixed[active] + (absolute * signs)[active]))
+        try:
+            factor = cho_factor(block)
+        except np.linalg.LinAlgError:
+            # Many corrections of nearly one direction: definite but for rounding.
+            break
+        found[active] = cho_solve(factor, -(fixed[active] + (absolute * signs)[active]))
     return _by_coordinates(model, fixed, point.copy(), absolute, ridge)
 
 
