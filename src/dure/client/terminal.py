@@ -43,7 +43,7 @@ def show_check(file: StudyFile, console: Console) -> None:
     console.print("What would leave each hospital, if its board says yes:")
     table = Table("step", "statistic", "rounds", "groups of people", "numbers")
     for step in kind_of(file.question).steps(file.question):
-        layout = step.statistic.layout(step.params)
+        layout = step.layout
         numbers = ", ".join(f"{field.name} × {field.size}" for field in layout.fields)
         table.add_row(
             step.name,

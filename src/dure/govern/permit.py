@@ -222,7 +222,7 @@ def judge_task(seated: Seated, task: Task, *, rounds_spent: int, now: datetime) 
         if task.state is not None or task.open is not None or task.carried:
             raise NotPermitted("A word on masks asks for numbers.", where=here, mend="Nothing to do here.")
         return step
-    layout = step.statistic.layout(step.params)
+    layout = step.layout
     if task.state is None or (place.exchange is Exchange.VALUES) != (task.open is not None):
         raise NotPermitted(
             "The task lacks its state or its open cells.", where=here, mend="Nothing to do here."

@@ -117,7 +117,7 @@ def describe(digest: str, study: Study, directory: Directory, rules: Rules) -> R
 def _leaving(study: Study) -> tuple[Leaving, ...]:
     found = []
     for step in kind_of(study.question).steps(study.question):
-        layout = step.statistic.layout(step.params)
+        layout = step.layout
         found.append(
             Leaving(
                 step=step.name,

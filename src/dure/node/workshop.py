@@ -175,7 +175,7 @@ def _read(job: Job, populations: tuple[str, ...], blobs: list[bytes]) -> "Answer
     from dure.stats.base import Answer
     from dure.wire.sums import Sums
 
-    layout = job.step.statistic.layout(job.step.params)
+    layout = job.step.layout
     if len(blobs) != len(layout.fields) + 1 + len(populations):
         raise channel.Closed("another number of arrays")
     try:

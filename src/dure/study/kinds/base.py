@@ -6,6 +6,7 @@ Responsible for: the types that every kind shares. Not responsible for: the orde
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Annotated, Any, ClassVar, Generic, TypeVar
 
 from pydantic import Field
@@ -15,6 +16,7 @@ from dure.stats.base import BadState, Frame, Statistic
 from dure.study.report import Chart, Table
 from dure.wire.codec import message
 from dure.wire.problems import Problem
+from dure.wire.sums import Layout
 
 Q = TypeVar("Q")
 NETWORK = "network"
@@ -43,6 +45,11 @@ class Step:
     statistic: Statistic[Any, Any, Any]
     params: Any
     needs: tuple[str, ...] = ()
+
+    @cached_property
+    def layout(self) -> Layout:
+        """The statistic's layout, made once: of thousands of covariates it takes a while."""
+        return self.statistic.layout(self.params)
 
 
 Carried = Mapping[str, Any]

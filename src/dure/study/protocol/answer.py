@@ -25,7 +25,7 @@ def through_gate(
     Args:
         past: populations answered about `by_hospital` before.
     """
-    layout = step.statistic.layout(step.params)
+    layout = step.layout
     match task.position.exchange:
         case Exchange.SUPPORT:
             return release_support(layout, answer)
@@ -43,7 +43,7 @@ def follow(step: Step, state: Any, given: Contribution) -> Any:
 
     The hospital knows all that decides it, so it can tell what the hub may ask next, and nothing else.
     """
-    layout = step.statistic.layout(step.params)
+    layout = step.layout
     cells = len(layout.cells)
     lanes = ring.from_bytes(given.numbers, cells + layout.size)[cells:]
     shown = unpack(given.shown or b"", cells, where=f"release in run {given.run}")

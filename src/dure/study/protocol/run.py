@@ -189,7 +189,7 @@ def compose(
         masked=masked and study.mode is Mode.TOTAL,
         roster=tuple(seats),
         rules=strictest(tuple(permit.rules for permit in permits.values())),
-        layouts=tuple(step.statistic.layout(step.params).digest for step in steps),
+        layouts=tuple(step.layout.digest for step in steps),
         created=now,
         expires=min(permit.expires for permit in permits.values()),
     )

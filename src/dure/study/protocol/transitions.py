@@ -151,7 +151,7 @@ def _answer(study: Study, run: Run, event: Contribution | Handshake | Refusal, n
         fault = handshake.fault(event)
         heard = replace(strand, received={**strand.received, event.hospital: encode(event)})
     else:
-        layout = _layout(_steps(study)[run.step])
+        layout = _steps(study)[run.step].layout
         if event.layout != layout.digest:
             raise OutOfTurn("It answers another layout.", where=here, mend="Poll for the current tasks.")
         fault = _fault(layout, event)
@@ -284,7 +284,7 @@ def _move_masked(study: Study, run: Run, step: Step, strand: Strand) -> Run:
 
 
 def _support_opened(run: Run, step: Step, strand: Strand, lanes: ring.Lanes) -> Strand:
-    judged = _judge(run, _layout(step), strand, {NETWORK: ring.to_bytes(lanes)})
+    judged = _judge(run, step.layout, strand, {NETWORK: ring.to_bytes(lanes)})
     if isinstance(judged, Withholding):
         return replace(strand, withheld=judged)
     return replace(
@@ -298,7 +298,7 @@ def _support_opened(run: Run, step: Step, strand: Strand, lanes: ring.Lanes) -> 
 
 
 def _values_opened(step: Step, strand: Strand, lanes: ring.Lanes) -> Strand:
-    cells = len(_layout(step).cells)
+    cells = len(step.layout.cells)
     is_open = unpack(strand.open or b"", cells, where="open")
     return _step(step, strand, is_open, lanes, _add_counts(strand.support, cells), round_to=1)
 
@@ -379,7 +379,7 @@ def _judge(run: Run, layout: Layout, strand: Strand, support: dict[str, bytes]) 
 
 
 def _after_support(run: Run, step: Step, strand: Strand) -> Strand:
-    judged = _judge(run, _layout(step), strand, strand.received)
+    judged = _judge(run, step.layout, strand, strand.received)
     if isinstance(judged, Withholding):
         return replace(strand, withheld=judged)
     return replace(strand, exchange=Exchange.VALUES, support=strand.received, received={}, open=judged)
@@ -387,7 +387,7 @@ def _after_support(run: Run, step: Step, strand: Strand) -> Strand:
 
 def _after_values(run: Run, step: Step, strand: Strand) -> Strand:
     """Judged once more, since hospitals may have dropped out after the support: hidden cells only become more."""
-    layout = _layout(step)
+    layout = step.layout
     judged = _judge(run, layout, strand, strand.support)
     if isinstance(judged, Withholding):
         return replace(strand, withheld=judged)
@@ -399,7 +399,7 @@ def _after_values(run: Run, step: Step, strand: Strand) -> Strand:
 
 
 def _after_release(run: Run, step: Step, strand: Strand) -> Strand:
-    layout = _layout(step)
+    layout = step.layout
     cells = len(layout.cells)
     lanes = ring.from_bytes(strand.received[strand.name], cells + layout.size)
     is_open = unpack(strand.open or b"", cells, where="shown")
@@ -429,7 +429,7 @@ def _step(
     *,
     round_to: int,
 ) -> Strand:
-    layout = _layout(step)
+    layout = step.layout
     try:
         sums = Sums.from_ring(layout, lanes)
     except OverflowError:
@@ -487,10 +487,6 @@ def _next_step(study: Study, run: Run, step: Step) -> Run:
 
 def _steps(study: Study) -> tuple[Step, ...]:
     return kind_of(study.question).steps(study.question)
-
-
-def _layout(step: Step) -> Layout:
-    return step.statistic.layout(step.params)
 
 
 def _add_counts(numbers: dict[str, bytes], size: int) -> Support:
