@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from scipy import sparse
 
 from dure.stats import ALL, newton
+from dure.stats.balance import BalanceParams
 from dure.stats.base import Frame, SplitsBy
 from dure.stats.characteristics import CharacteristicsParams
 from dure.stats.conditional import ConditionalParams, ConditionalState
@@ -38,6 +39,7 @@ from dure.stats.risk_table import RiskTableParams
 from dure.stats.score_table import ScoreTableParams, ScoreTableState
 from dure.stats.strata import Strata
 from dure.stats.two_by_two import TwoByTwoParams
+from dure.stats.weighted_rates import WeightedRatesParams
 from dure.wire import ring
 from dure.wire.codec import decode, encode
 from dure.wire.sums import Sums
@@ -162,6 +164,29 @@ def characteristics(rng, rows):
         matrices={"covariates": sparse.csr_array(dense)},
     )
     return params, frame
+
+
+def balance(rng, rows):
+    params = BalanceParams(
+        groups=("target", "comparator"), covariates=(binary("a"), continuous("b", -1, 1)), largest_weight=4
+    )
+    dense = np.column_stack([rng.integers(0, 2, rows), rng.normal(0, 1, rows) * rng.integers(0, 2, rows)])
+    return params, Frame(
+        person=np.arange(rows),
+        columns={"group": rng.integers(0, 2, rows), "weight": rng.exponential(1.5, rows)},
+        matrices={"covariates": sparse.csr_array(dense)},
+    )
+
+
+def weighted_rates(rng, rows):
+    params = WeightedRatesParams(groups=("target", "comparator"), edges=(0, 30, 90, 365), largest_weight=4)
+    columns = {
+        "time": rng.integers(0, 500, rows),
+        "event": rng.integers(0, 2, rows),
+        "group": rng.integers(0, 2, rows),
+        "weight": rng.exponential(1.5, rows),
+    }
+    return params, Frame(person=np.arange(rows), columns=columns)
 
 
 VARIABLES = (binary("diabetes"), continuous("visits", 0, 40), continuous("year", 2000, 2030))
@@ -337,6 +362,7 @@ def profile(rng, rows):
 
 EXAMPLES = {
     "profile": profile,
+    "balance": balance,
     "mixed_model": mixed_model,
     "conditional": conditional,
     "characteristics": characteristics,
@@ -355,6 +381,7 @@ EXAMPLES = {
     "risk_table": risk_table,
     "score_table": score_table,
     "two_by_two": two_by_two,
+    "weighted_rates": weighted_rates,
 }
 
 

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from dure.stats.balance import Balance
 from dure.stats.base import Statistic
 from dure.stats.characteristics import Characteristics
 from dure.stats.conditional import Conditional
@@ -22,8 +23,10 @@ from dure.stats.rates import Rates
 from dure.stats.risk_table import RiskTable
 from dure.stats.score_table import ScoreTable
 from dure.stats.two_by_two import TwoByTwo
+from dure.stats.weighted_rates import WeightedRates
 
 ALL: dict[str, Statistic[Any, Any, Any]] = {
+    Balance.name: Balance(),
     Characteristics.name: Characteristics(),
     Conditional.name: Conditional(),
     Counts.name: Counts(),
@@ -43,4 +46,5 @@ ALL: dict[str, Statistic[Any, Any, Any]] = {
     ScoreTable.name: ScoreTable(),
     TwoByTwo.name: TwoByTwo(),
     RiskTable.name: RiskTable(),
+    WeightedRates.name: WeightedRates(),
 }
