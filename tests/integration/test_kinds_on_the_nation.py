@@ -31,14 +31,15 @@ def nation(tmp_path_factory):
         engine.close()
 
 
-def asked(nation, file, mode=Mode.TOTAL):
+def asked(nation, file, mode=Mode.TOTAL, **fields):
     question = study_file.read(STUDIES / file)
     study = question.study(asker="lab", lasting=timedelta(days=1), now=NOW)
     sites = {
         name: Site(engine=engine, provenance=Provenance.SYNTHETIC, rules=Rules())
         for name, engine in nation.items()
     }
-    report = run(replace(study, mode=mode), sites, now=NOW)
+    study = replace(study, mode=mode, question=replace(study.question, **fields))
+    report = run(study, sites, now=NOW)
     return {
         table.name: [dict(zip(table.columns, row, strict=True)) for row in table.rows]
         for table in report.tables
@@ -90,3 +91,34 @@ def test_diabetes_is_prevalent(nation):
     assert 0 < row["prevalence_low"] < row["prevalence_percent"] < row["prevalence_high"] < 50
     by_age = {each["age"]: each["prevalence_percent"] for each in found["by_age"]}
     assert by_age["60-69"] > by_age["30-39"]
+
+
+def test_an_effect_is_kept_shut_until_its_diagnostics_pass(nation):
+    """Without negative controls nobody knows the systematic error: nothing about the outcome is computed."""
+    found = asked(nation, "11_heart_failure_effect.yaml", control_concepts=(), pieces=1, penalty=0.005)
+    ages = {row["when"]: row["smd"] for row in found["love"] if row["covariate"] == "Age in years"}
+    assert ages["before"] > 0.5
+    assert abs(ages["after"]) < 0.2
+    results = {row["diagnostic"]: row["result"] for row in found["diagnostics"]}
+    assert results["expected systematic error of negative controls"] == "failed"
+    assert not {"effect", "risks", "risk_difference", "curves", "events"} & set(found)
+
+
+@pytest.mark.slow
+def test_the_planted_effects_are_found_where_the_naive_ones_are_wrong(tmp_path):
+    """A nation of 5 hospitals: a hazard ratio of 0.65, opened by its own diagnostics."""
+    engines = {}
+    for number in range(1, 6):
+        path = tmp_path / f"{number}.duckdb"
+        synth.generate(persons=20_000, seed=2026, hospital=number, path=path)
+        engines[f"h{number}"] = open_engine(str(path))
+    found = asked(engines, "11_heart_failure_effect.yaml")
+    for engine in engines.values():
+        engine.close()
+    assert [row["result"] for row in found["diagnostics"]] == ["passed"] * 4
+    crude, adjusted, calibrated = found["effect"]
+    assert crude["ratio_low"] > 1
+    for row in (adjusted, calibrated):
+        assert row["ratio_low"] < 0.65 < row["ratio_high"] < 1
+    naive, fair = found["risk_difference"]
+    assert naive["difference_low"] > 0 > fair["difference_high"]

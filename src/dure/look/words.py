@@ -83,6 +83,19 @@ COLUMNS = {
     "target_person_years": "Person-years",
     "comparator_outcomes": "Compared: outcomes",
     "comparator_person_years": "Compared: person-years",
+    "difference_percent": "Difference, %",
+    "ratio_low": "Ratio, 95 % from",
+    "ratio_high": "Ratio, 95 % to",
+    "log_ratio": "Logarithm of the ratio",
+    "risk_percent": "Risk, %",
+    "risk_low": "Risk, 95 % from",
+    "risk_high": "Risk, 95 % to",
+    "smd_before": "Standardised difference before",
+    "smd_after": "Standardised difference after",
+    "i2_percent": "I², %",
+    "tau2": "τ²",
+    "predicted_low": "Another hospital's, from",
+    "predicted_high": "Another hospital's, to",
 }
 """Column names whose label isn't the name itself with a capital and spaces."""
 

@@ -9,6 +9,7 @@ from pydantic import Discriminator
 from dure.study.kinds.base import Kind
 from dure.study.kinds.characterise import CharacteriseKind
 from dure.study.kinds.distribution import DistributionKind
+from dure.study.kinds.effect.kind import EffectKind
 from dure.study.kinds.feasibility import FeasibilityKind
 from dure.study.kinds.incidence import IncidenceKind
 from dure.study.kinds.pathways import PathwaysKind
@@ -22,6 +23,7 @@ KINDS: dict[str, Kind[Any]] = {
     for kind in (
         CharacteriseKind(),
         DistributionKind(),
+        EffectKind(),
         FeasibilityKind(),
         IncidenceKind(),
         PathwaysKind(),
