@@ -4,6 +4,7 @@ Responsible for: reading every row once on the server, writing the stamp. Not re
 (`onboard.stamp`), answering from it (`postgres`).
 """
 
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import astuple
@@ -19,6 +20,8 @@ from dure.engines.postgres_catalogue import catalogue, witness
 from dure.engines.postgres_sql import text
 from dure.engines.problems import StampStale
 
+SETTLING_SECONDS, SETTLING_TRIES = 0.25, 20
+
 
 class PostgresUnstamped:
     """See `engines.stamping.Unstamped`."""
@@ -28,7 +31,17 @@ class PostgresUnstamped:
         self._connection = connection
         self._schema = schema_of(at)
         self._relations = catalogue(connection, self._schema)
-        self._witness = witness(connection, self._schema)
+        self._witness = self._settled()
+
+    def _settled(self) -> str:
+        """The witness once it holds still: the server counts the rows of a load a moment after the load has ended."""
+        found = witness(self._connection, self._schema)
+        for _ in range(SETTLING_TRIES):
+            time.sleep(SETTLING_SECONDS)
+            before, found = found, witness(self._connection, self._schema)
+            if found == before:
+                break
+        return found
 
     def headers(self) -> Mapping[str, Sequence[str]]:
         return {name: list(relation.columns) for name, relation in self._relations.items()}

@@ -25,6 +25,7 @@ MOMENTS = st.datetimes(min_value=datetime(1900, 1, 2), timezones=OFFSETS)
 TEXT = st.text(st.characters(exclude_categories=("Cs",)), max_size=12)
 PLAIN = {
     str: TEXT,
+    bool: st.booleans(),
     int: st.integers(1, 2**63 - 1),
     bytes: st.binary(max_size=40),
     date: st.dates(),
@@ -36,6 +37,8 @@ def values(kind):
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
     if origin is typing.Annotated:
         return values(arguments[0])
+    if origin is dict:
+        return st.dictionaries(TEXT, values(arguments[1]), max_size=3)
     if origin is tuple:
         return st.lists(values(arguments[0]), max_size=3).map(tuple)
     if origin is not None:
