@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from functools import reduce
 from pathlib import Path
 
+import grpc_status  # noqa: F401 - first: where it is missing, PySpark's own check would end the process
 from pyspark.errors import AnalysisException
 from pyspark.sql import DataFrame
 from pyspark.sql.connect.client import DefaultChannelBuilder
