@@ -4,13 +4,11 @@ import os
 import secrets
 import shutil
 import socket
-import subprocess
 import tempfile
-import time
-from collections.abc import Collection, Iterator
-from contextlib import suppress
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import date
+from functools import cache
 from pathlib import Path
 
 import duckdb
@@ -34,6 +32,7 @@ STAMP = Dataset(
     last_date=date(2020, 12, 31),
 )
 HUGE = 2**62
+TOKEN = secrets.token_hex(16)
 DAYS = [None, date(1582, 10, 15), date(1900, 2, 28), date(1969, 12, 31), date(2000, 2, 29), date(2019, 12, 31),
         date(2020, 2, 29), date(2020, 3, 1), date(2299, 12, 31)]  # fmt: skip
 NUMBERS = [None, 0.0, -0.5, 0.1, 0.30000000000000004, 2.25, 7.12345, 1e-9, 123456789.125, 1e15]
@@ -205,6 +204,21 @@ def needs_spark() -> None:
         pytest.skip("needs Java for Spark. On Debian: apt-get install default-jre-headless")
     # Java's second compiler takes as long as all these tests together before it pays.
     os.environ.setdefault("SPARK_SUBMIT_OPTS", "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC")
+    settings = {
+        "spark.plugins": "org.apache.spark.sql.connect.SparkConnectPlugin",
+        "spark.connect.grpc.binding.address": "127.0.0.1",
+        "spark.connect.grpc.binding.port": connect_port(),
+        "spark.connect.authenticate.token": TOKEN,
+    }
+    listed = " ".join(f"--conf {name}={value}" for name, value in settings.items())
+    os.environ.setdefault("PYSPARK_SUBMIT_ARGS", f"{listed} pyspark-shell")
+
+
+@cache
+def connect_port() -> int:
+    """Where the one Spark of these tests speaks Connect."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        return int(free.getsockname()[1])
 
 
 def written(folder: Path, source: dict[str, pa.Table]) -> Path:
@@ -229,7 +243,7 @@ def small_folder(tmp_path_factory) -> Path:
 
 @dataclass(frozen=True)
 class Cluster:
-    """A Spark server of our own that speaks Connect, and asks for a token."""
+    """A Spark server that speaks Connect, and asks for a token."""
 
     port: int
     tokenfile: Path
@@ -266,54 +280,17 @@ class Cluster:
 
 
 @pytest.fixture(scope="session")
-def cluster(tmp_path_factory) -> Iterator[Cluster]:
+def cluster(tmp_path_factory) -> Cluster:
+    """A server in the Java that the engine over files starts; a second one would take half of the time of all these tests."""
     needs_spark()
-    import pyspark
+    from dure.engines.spark_folder import opened_folder
 
-    home, room = Path(pyspark.__file__).parent, tmp_path_factory.mktemp("cluster")
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    settings = {
-        "spark.connect.grpc.binding.port": port,
-        "spark.connect.grpc.binding.address": "127.0.0.1",
-        "spark.driver.host": "127.0.0.1",
-        "spark.driver.bindAddress": "127.0.0.1",
-        "spark.ui.enabled": "false",
-        "spark.sql.warehouse.dir": room / "warehouse",
-        "spark.local.dir": room / "local",
-        "spark.sql.shuffle.partitions": 2,
-    }
-    server = "org.apache.spark.sql.connect.service.SparkConnectServer"
-    command = [
-        home / "bin" / "spark-submit",
-        "--class",
-        server,
-        "--master",
-        "local[2]",
-        "--driver-memory",
-        "1g",
-    ]
-    command += [word for name, value in settings.items() for word in ("--conf", f"{name}={value}")]
+    room = tmp_path_factory.mktemp("cluster")
+    opened_folder(f"spark:local?path={room}").close()
     token = room / "token"
     token.touch(mode=0o600)
-    token.write_text(f"{secrets.token_hex(16)}\n")
-    environment = {"SPARK_HOME": str(home), "SPARK_CONNECT_AUTHENTICATE_TOKEN": token.read_text().strip()}
-    with (room / "log").open("wb") as log:
-        running = subprocess.Popen(
-            command, env=os.environ | environment, cwd=room, stdout=log, stderr=subprocess.STDOUT
-        )
-    try:
-        until = time.monotonic() + 120
-        while True:
-            with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
-                break
-            if running.poll() is not None or time.monotonic() > until:
-                pytest.fail((room / "log").read_text()[-2000:])
-            time.sleep(0.2)
-        yield Cluster(port=port, tokenfile=token)
-    finally:
-        running.terminate()
-        running.wait(timeout=60)
+    token.write_text(f"{TOKEN}\n")
+    return Cluster(port=connect_port(), tokenfile=token)
 
 
 @pytest.fixture(scope="session")

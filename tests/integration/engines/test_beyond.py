@@ -60,6 +60,7 @@ def test_on_postgresql(own):
 
 
 @ON_ONE_WORKER
+@pytest.mark.slow
 def test_on_spark(tmp_path):
     needs_spark()
     beyond = {"location_history": HISTORY, "episode": EPISODE, "episode_event": EPISODE}

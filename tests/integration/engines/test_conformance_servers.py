@@ -16,7 +16,7 @@ from dure.engines.duckdb import DuckDBEngine
 from dure.onboard.stamp import stamp
 
 from ..test_conformance import SETS, conformance, expected_rows  # noqa: F401 - a fixture and its words
-from .conftest import in_folder
+from .conftest import ON_ONE_WORKER, in_folder
 
 SHARE = 10
 OF_PEOPLE = "person_id % 10 = 0"
@@ -92,11 +92,12 @@ def test_every_tenth_definition_gives_the_references_rows_on_postgresql(postgres
     assert (count, different) == (210, [])
 
 
+@ON_ONE_WORKER
 @pytest.mark.slow
 def test_sixty_definitions_give_the_references_rows_on_spark(conformance, tmp_path):  # noqa: F811
     source = tables(conformance)
     found = {
-        name: source.execute(f"SELECT * FROM {name}").to_arrow_table()
+        name: source.sql(f"SELECT * FROM {name}").to_arrow_table()
         for (name,) in source.execute("SHOW TABLES").fetchall()
     }
     with open_engine(f"spark:local?path={in_folder(tmp_path, found)}") as spark:
