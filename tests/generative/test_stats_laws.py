@@ -25,6 +25,7 @@ from dure.stats.cox_model import Clock, CoxParams
 from dure.stats.cox_one_baseline import Compared, OneBaselineParams, OneBaselineState, Told
 from dure.stats.design import binary, continuous
 from dure.stats.families import Family
+from dure.stats.fine_gray import FineGrayParams
 from dure.stats.glm_model import Bounds, GlmParams
 from dure.stats.hospital_strata import HospitalStrataParams, Measure
 from dure.stats.lasso import LassoParams
@@ -282,6 +283,17 @@ def cox(rng, rows):
     return params, Frame(person=np.arange(rows), columns={k: columns[k] for k in ALL["cox"].columns(params)})
 
 
+def fine_gray(rng, rows):
+    params = FineGrayParams(
+        covariates=(binary("f"), continuous("age", 18, 100), binary("rare"), continuous("visits", 0, 50)),
+        ties=("efron", "breslow")[rng.integers(2)],
+        stratified=bool(rng.integers(2)),
+    )
+    columns = cox_columns(rng, rows)
+    names = ALL["fine_gray"].columns(params)
+    return params, Frame(person=np.arange(rows), columns={name: columns[name] for name in names})
+
+
 def cox_one_baseline(rng, rows):
     model, columns = cox_model(rng, with_clock=False), cox_columns(rng, rows)
     params = OneBaselineParams(model=model, intervals=30, clock=tuple(np.linspace(0, 1, 30).tolist()))
@@ -370,6 +382,7 @@ EXAMPLES = {
     "covariance": covariance,
     "cox": cox,
     "cox_one_baseline": cox_one_baseline,
+    "fine_gray": fine_gray,
     "glm": glm,
     "hospital_strata": hospital_strata,
     "lasso": lasso,
@@ -389,6 +402,7 @@ COX_POINT = newton.begin(np.array([0.4, -0.03, 1.2, 0.05]))
 LATER = {
     "cox": CoxState(newton=COX_POINT, last=True),
     "cox_one_baseline": with_a_hazard(COX_POINT),
+    "fine_gray": CoxState(newton=COX_POINT, last=True),
     "conditional": ConditionalState(newton=newton.begin(np.array([0.7, -0.3, 0.002]))),
     "mixed_model": MixedModelState(ratio=0.3, low=0.1, high=None, asked=0),
     "score_table": ScoreTableState(edges=(0, 4, 8, 16), whole=(True, True, True)),

@@ -10,6 +10,7 @@ from dure.stats.counts import Counts
 from dure.stats.covariance import Covariance
 from dure.stats.cox import Cox
 from dure.stats.cox_one_baseline import CoxOneBaseline
+from dure.stats.fine_gray import FineGray
 from dure.stats.glm import Glm
 from dure.stats.hospital_strata import HospitalStrata
 from dure.stats.lasso import Lasso
@@ -33,6 +34,7 @@ ALL: dict[str, Statistic[Any, Any, Any]] = {
     Covariance.name: Covariance(),
     Cox.name: Cox(),
     CoxOneBaseline.name: CoxOneBaseline(),
+    FineGray.name: FineGray(),
     Glm.name: Glm(),
     HospitalStrata.name: HospitalStrata(),
     Lasso.name: Lasso(),
