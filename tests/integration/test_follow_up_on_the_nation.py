@@ -84,6 +84,9 @@ def test_survival_follows_the_planted_mortality(nation):
     variance = excess**2 / at_women["chi_square"]
     assert abs(excess / variance - log(WOMEN_RATIO)) < 1.96 / variance**0.5
     assert at_women["p_value"] < 0.05
+    (of_women,) = found["hazard_ratios"]
+    assert of_women["hazard_ratio_low"] < WOMEN_RATIO < of_women["hazard_ratio_high"] < 1
+    assert log(of_women["hazard_ratio"]) == pytest.approx(excess / variance, abs=0.1)
     for row in found["survival"]:
         assert row["outcomes"] == 0 or row["outcomes"] >= 11
         assert row["left"] == 0 or row["left"] >= 11

@@ -1,9 +1,13 @@
 """What `survival` computes from a released table, and what it refuses to ask."""
 
 from dataclasses import replace
+from math import exp
 
 import pytest
 
+from dure.stats.cox import CoxFit, CoxResult
+from dure.stats.fine_gray import FineGrayFit, FineGrayResult
+from dure.stats.glm import Coefficient, NoFit, Suspect
 from dure.stats.log_rank import LogRankResult
 from dure.stats.risk_table import GroupAtRisk, RiskTableResult
 from dure.study.kinds.base import BadQuestion, Cohort
@@ -114,6 +118,57 @@ def test_the_log_rank_test_is_told_as_it_was_released():
         observed=None, expected=None, variance=None, chi_square=None, freedom=None, p_value=None
     )
     assert tables(TWO, test=hidden)["log_rank"][0]["p_value"] is None
+
+
+def fitted(kind, estimate, error):
+    """A model with one coefficient."""
+    row = Coefficient(
+        name="arm 2", estimate=estimate, error=error, low=estimate - 1.96 * error, high=estimate + 1.96 * error,
+        p_value=0.01, robust_error=error, clustered_error=None,
+    )  # fmt: skip
+    told = {
+        "coefficients": (row,),
+        "covariance": ((error**2,),),
+        "log_likelihood": -9.0,
+        "null_log_likelihood": -10.0,
+    }
+    counted = {"people": 200, "events": 100, "no_fit": None, "path": ()}
+    if kind == "cox":
+        return CoxResult(**counted, fit=CoxFit(**told, score_test=2.0, trends=None))
+    return FineGrayResult(**counted, competing=30, fit=FineGrayFit(**told))
+
+
+def test_hazard_ratios_where_events_compete():
+    """Cause-specific, then subdistribution; the second has the same people who had the other event at risk."""
+    spec = replace(SPEC, death_competes=True)
+    assert [step.name for step in KIND.steps(SPEC)] == ["risk_table", "log_rank", "cox"]
+    assert [step.name for step in KIND.steps(spec)] == ["risk_table", "log_rank", "cox", "fine_gray"]
+    results = {
+        "cox": {"network": fitted("cox", -0.5, 0.2)},
+        "fine_gray": {"network": fitted("fg", -0.7, 0.25)},
+    }
+    (table,) = (table for table in KIND.tables(spec, results) if table.name == "hazard_ratios")
+    first, second = (dict(zip(table.columns, row, strict=True)) for row in table.rows)
+    assert (first["arm"], first["against"], first["hazard"]) == ("new", "old", "cause-specific")
+    assert second["hazard"] == "subdistribution"
+    assert (first["hazard_ratio"], second["hazard_ratio"]) == pytest.approx((exp(-0.5), exp(-0.7)))
+    assert first["hazard_ratio_high"] == pytest.approx(exp(-0.5 + 1.96 * 0.2))
+    assert [chart.form for chart in KIND.charts(spec)] == ["step", "step", "forest"]
+
+
+def test_without_a_fit_the_table_says_why_and_of_which_arm():
+    none = CoxResult(
+        people=200, events=100, fit=None, path=(),
+        no_fit=NoFit(
+            trouble="small-cells", suspects=(Suspect(name="arm 2", constant_at=None, separates_at=None),)
+        ),
+    )  # fmt: skip
+    (table,) = (
+        table for table in KIND.tables(SPEC, {"cox": {"network": none}}) if table.name == "hazard_ratios"
+    )
+    (row,) = (dict(zip(table.columns, row, strict=True)) for row in table.rows)
+    assert (row["hazard"], row["hazard_ratio"]) == ("of the outcome", None)
+    assert row["estimate"] == "Too few people for numbers that the model takes: new"
 
 
 def test_a_table_that_is_hidden_shows_nothing():
