@@ -43,7 +43,6 @@ from dure.stats.cox_model import (
     MOST_RESIDUAL,
     MOST_SCORE_PEOPLE,
     CoxParams,
-    counted,
     derivative,
     design,
     heaviest,
@@ -502,8 +501,6 @@ def _layout(params: OneBaselineParams) -> Layout:
     pairs = triangle(made.pair)
     weight, x, most = heaviest(model), widest(model), heaviest(model) * exp(LARGEST_LOG_HAZARD)
     fields = [
-        counted("people", EVERYONE),
-        counted("events", made.outcome[0]),
         Field(name="event people", kind=FieldKind.COUNT, unit=Unit.PERSON, bound=1, rests_on=everyone[EVENT]),
         Field(name="left people", kind=FieldKind.COUNT, unit=Unit.PERSON, bound=1, rests_on=everyone[LEFT]),
         derivative("event covariates", weight * x, by_covariate[EVENT]),
