@@ -7,10 +7,16 @@ It returns a value for each (term, quantity) that it accounts for.
 With rules off, every returned value must be the reference's within its tolerance, and every row must be returned or have a
 reason. With rules on, a model gives the same values, some of them, or none: never others, except where it says that it is
 coarsened by the gate (a wider grid), which is listed in `COARSENED`.
+
+What becomes of each model's rows stands in `docs/reference.md`. Run this file to write the page anew:
+
+python tests/integration/test_reference.py > docs/reference.md
 """
 
 import csv
 import importlib.util
+import re
+import sys
 from collections import defaultdict
 from dataclasses import dataclass, field
 from functools import cache, reduce
@@ -27,6 +33,7 @@ from dure.wire.rules import RULES_OFF, Rules
 from dure.wire.sums import Sums
 
 FOLDER = Path(__file__).parent / "reference"
+PAGE = Path(__file__).parents[2] / "docs" / "reference.md"
 REFERENCE = Path(__file__).resolve().parents[3] / "shared" / "reference"
 
 
@@ -145,6 +152,7 @@ def _modules():
 MODELS = {key: model for module in _modules() for key, model in module.MODELS.items()}
 COARSENED = {key for module in _modules() for key in getattr(module, "COARSENED", ())}
 # Rows that no sum gives, by (id, model) and then (term, quantity): why, and what is given instead.
+ON = Rules(least_hospitals=3)
 REASONS = {key: why for module in _modules() for key, why in getattr(module, "REASONS", {}).items()}
 
 
@@ -167,14 +175,78 @@ def differing(wanted, got):
     ]
 
 
-def _off(wanted, got):
-    """By how many standard errors the coefficients are off, where there are some and they are."""
-    off = [
-        abs(value - wanted[term, "coef"][0]) / wanted[term, "se"][0]
-        for (term, quantity), value in got.items()
-        if quantity == "coef" and (term, "se") in wanted
+@cache
+def verdict(key):
+    """What becomes of a model's rows with rules on: how many are exact, coarsened, refused, and none that sums give."""
+    got, _ = computed(key, ON)
+    wanted, never = _rows()[key], REASONS.get(key, {})
+    rule = got.split(":")[0] if isinstance(got, str) else "least-people"
+    shown = {} if isinstance(got, str) else got
+    coarse = [row for row in shown if differing({row: wanted[row]}, shown)]
+    refused = len(set(wanted) - set(shown) - set(never))
+    cells = [
+        len(wanted),
+        len(shown) - len(coarse),
+        f"{len(coarse)} ({_off(wanted, shown, coarse)})" if coarse else 0,
+        f"{refused} (`{rule}`)" if refused else 0,
+        len(set(never) - set(shown)),
     ]
-    return f", coefficients off by up to {max(off):.2f} standard errors" if off and max(off) > 1e-6 else ""
+    return f"| {key[0]} | {key[1].replace('|', '/')} | {' | '.join(str(cell) for cell in cells)} |"
+
+
+def _off(wanted, got, coarse):
+    """How far coarsened rows are off at most: in standard errors of the estimates that have one, otherwise in per cent."""
+    errors = {key: abs(got[key] - wanted[key][0]) for key in coarse}
+    spreads = {key: _spread(wanted, *key) for key in coarse}
+    in_errors = [error / spreads[key] for key, error in errors.items() if spreads[key]]
+    if in_errors:
+        return f"{max(in_errors):.2g} SE"
+    return f"{max(100 * error / abs(wanted[key][0]) for key, error in errors.items()):.2g} %"
+
+
+def _spread(wanted, term, quantity):
+    """R's standard error of an estimate, where it says one."""
+    where = {
+        "coef": [(term, "se"), (term, "se_robust")],
+        "surv": [(term, "se_greenwood")],
+        "meta": [("se", "meta")] if term == "mu" else [],
+        "mh": [("se", "mh")] if term == "logOR" else [],
+        "rmst": [(term.replace("rmst", "var"), "rmst")] if term.startswith("rmst") else [],
+    }
+    found = next((wanted[key][0] for key in where.get(quantity, ()) if key in wanted), None)
+    return found**0.5 if found is not None and quantity == "rmst" else found
+
+
+HEAD = """# R's numbers under the gate
+
+Every row of a reference that R computed on pooled data (glm, survival, glmnet, metafor, survRM2 and others), asked of hospitals that give
+away only sums. Made by `python tests/integration/test_reference.py > docs/reference.md`; a test holds each line to what it finds, and all rows
+with the rules off to R's value within the reference's tolerance.
+
+With the rules on (k = 11, three hospitals at the least; in `by_hospital` also rounding to 10) a row is *exact*, the same within its tolerance;
+*coarsened*, since the statistic is asked on what the gate leaves (a wider grid, an interval's middle, rounded cells), with the model's largest error: of
+estimates in their standard errors (SE), where R gives any, otherwise in per cent; or *refused*, with the rule. *No sum*: no sum over people gives it at all (a rank, an
+extreme), with rules or without. What can't be exact under a gate, and why, stands in [statistics.md](statistics.md#what-cant-be-exact-under-a-gate).
+
+"""
+COLUMNS = ("rows", "exact", "coarsened", "refused", "no sum")
+
+
+def summary(lines):
+    """The counts over all models."""
+    numbers = [
+        [int(re.match(r"\d+", cell)[0]) for cell in line.strip("| ").split(" | ")[2:]] for line in lines
+    ]
+    totals = [sum(column) for column in zip(*numbers, strict=True)]
+    told = ", ".join(f"{total:,} {name}" for name, total in zip(COLUMNS[1:], totals[1:], strict=True))
+    return f"Of {totals[0]:,} rows: {told}.\n"
+
+
+def page():
+    """The page as it must be."""
+    lines = [verdict(key) for key in MODELS]
+    table = "\n".join([f"| | model | {' | '.join(COLUMNS)} |", "|---" * (2 + len(COLUMNS)) + "|", *lines])
+    return f"{HEAD}{summary(lines)}\n{table}\n"
 
 
 @pytest.mark.parametrize("key", MODELS, ids=" ".join)
@@ -192,16 +264,19 @@ def test_federated_is_pooled(shared, key):
 
 @pytest.mark.parametrize("key", MODELS, ids=" ".join)
 def test_the_gate_changes_no_number_that_it_shows(shared, key):
-    got, _ = computed(key, Rules(least_hospitals=3))
-    wanted = _rows()[key]
-    if isinstance(got, str):
-        print(f"{' '.join(key)}: refused: {got}")
-        return
-    wrong = differing(wanted, got)
-    missing = set(wanted) - set(got) - set(REASONS.get(key, {}))
-    word = "coarsened" if wrong else "in part" if missing else "exact"
-    print(f"{' '.join(key)}: {word}, {len(got) - len(wrong)} of {len(wanted)} rows{_off(wanted, got)}")
-    assert not wrong or key in COARSENED
+    got, _ = computed(key, ON)
+    if not isinstance(got, str):
+        assert not differing(_rows()[key], got) or key in COARSENED
+    assert verdict(key) in PAGE.read_text(encoding="utf-8").splitlines(), (
+        "run: python tests/integration/test_reference.py > docs/reference.md"
+    )
+
+
+def test_the_page_adds_up():
+    told = PAGE.read_text(encoding="utf-8")
+    lines = [line for line in told.splitlines() if line.startswith("| A")]
+    assert len(lines) == len(MODELS)
+    assert summary(lines) in told
 
 
 def test_every_row_is_accounted_for(shared):
@@ -215,3 +290,7 @@ def test_every_row_is_accounted_for(shared):
     built = {"|".join(key) for key in MODELS}
     assert built <= names, "a function for a model that the reference doesn't have"
     assert set(listed) == names - built
+
+
+if __name__ == "__main__":
+    sys.stdout.write(page())

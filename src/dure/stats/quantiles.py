@@ -1,7 +1,7 @@
 """A quantile: between which two values a share of people lies, by histograms that grow finer.
 
-Exact for: the interval it ends with, which holds the pooled quantile. It stops before a bin rests on fewer people than
-the rules allow, since an exact quantile is one person's value.
+Exact for: the interval it ends with, which holds the pooled quantile. It goes on into a bin that is shown and must hold it; where
+hidden bins leave several, it ends with the stretch of those that could, since an exact quantile is one person's value.
 
 Values are whole numbers, or numbers on a grid of declared step. Type 7, the usual one, lies between two neighbours of the
 ordered values: it is found by two searches, one for each (`Rank`), and `type_7` puts them together.
@@ -162,15 +162,15 @@ class Quantiles(Statistic[QuantilesParams, QuantilesState, QuantilesResult]):
         self, params: QuantilesParams, state: QuantilesState, total: Released
     ) -> Again[QuantilesState] | Done[QuantilesResult]:
         people = [None if value is None else int(value) for value in total.shown("people")]
-        part = _holding(params, people, _cut(state.interval, params.bins))
-        after = QuantilesState(interval=part or state.interval, cuts=state.cuts + 1)
-        if part is not None and after.cuts < self.rounds(params):
-            return Again(state=after)
-        nothing_found = part is None and state.cuts == 0
+        parts = _cut(state.interval, params.bins)
+        could = _holding(params, people, parts)
+        narrowed = Interval(low=parts[could[0]].low, high=parts[could[-1]].high) if could else state.interval
+        cuts = state.cuts + 1
+        if len(could) == 1 and people[BINS + could[0]] is not None and cuts < self.rounds(params):
+            return Again(state=QuantilesState(interval=narrowed, cuts=cuts))
+        nothing_found = narrowed == Interval(low=params.low, high=params.high)
         return Done(
-            result=QuantilesResult(
-                people=people[EVERYONE], interval=None if nothing_found else after.interval
-            )
+            result=QuantilesResult(people=people[EVERYONE], interval=None if nothing_found else narrowed)
         )
 
 
@@ -222,16 +222,27 @@ def _rank(params: QuantilesParams, people: int) -> float:
             return min(int(_reach(params.share, people)) + 1, people)
 
 
-def _holding(params: QuantilesParams, people: list[int | None], parts: list[Interval]) -> Interval | None:
-    """The bin that holds the quantile; None where a number that it takes to tell is hidden."""
-    everyone, reached = people[EVERYONE], people[BELOW]
+def _holding(params: QuantilesParams, people: list[int | None], parts: list[Interval]) -> list[int]:
+    """The parts that could hold the quantile, one after the other: all that shown numbers don't exclude."""
+    everyone, below, inside, above = people[:BINS]
     if everyone is None:
-        return None
-    rank = _rank(params, everyone)
-    for part, count in zip(parts, people[BINS:], strict=True):
-        if reached is None or count is None:
-            return None
-        reached += count
-        if reached >= rank and count:
-            return part
-    return None
+        return []
+    bins = people[BINS:]
+    known, unknown = sum(count or 0 for count in bins), [at for at, count in enumerate(bins) if count is None]
+    outside = [count for count in (below, above) if count is not None]
+    # How many are in hidden bins, and how many below; rounded numbers may be a little off.
+    most = max((everyone - sum(outside) if inside is None else inside) - known, 0) if unknown else 0
+    least = most if inside is not None or len(outside) == 2 else 0
+    before = (below, below)
+    if below is None:
+        others = max(everyone - (known + least if inside is None else inside) - (above or 0), 0)
+        before = (others if inside is not None and above is not None else 0, others)
+    rank, found = _rank(params, everyone), []
+    low, high = (float(bound) for bound in before if bound is not None)
+    for at, count in enumerate(bins):
+        reached_low = low + (count or 0) + (least if unknown and at == unknown[-1] else 0)
+        reached_high = high + (count or 0) + (most if unknown and at == unknown[0] else 0)
+        if low < rank <= reached_high and count != 0:
+            found.append(at)
+        low, high = reached_low, reached_high
+    return found

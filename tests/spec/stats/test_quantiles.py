@@ -16,6 +16,13 @@ CASES = [
     ("it stops where a part holds too few", np.array([17] * 15 + [30] * 5), 11, (16, 32)),
     ("values outside count at the ends", np.array([-5] * 20), 11, (0, 1)),
     ("a share that is a whole number of people is theirs", np.repeat(np.arange(10), 7), 1, (4, 5)),
+    (
+        "a few far out leave the middle",
+        np.repeat([1, 20, 21, 35, 36, 60], [3, 90, 90, 60, 60, 4]),
+        11,
+        (20, 22),
+    ),
+    ("a few below are among those not shown", np.repeat([1, 5, 20, 60], [3, 30, 300, 40]), 11, (20, 21)),
     ("too few people give nothing", np.array([3, 7, 9]), 11, None),
 ]
 
