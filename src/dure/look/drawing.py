@@ -156,13 +156,16 @@ def levels(alt: Any, drawing: Drawing, data: Data, words: Words, width: int) -> 
     return alt.X("x:N", sort=order, scale=scale, title=words.column(drawing.x), axis=axis)
 
 
-def series(alt: Any, drawing: Drawing, data: Data, words: Words, colours: Colours) -> dict[str, Any]:
-    """The colour of marks: by group where there are groups, else the accent."""
+def series(
+    alt: Any, drawing: Drawing, data: Data, words: Words, colours: Colours, *, lines: bool = False
+) -> dict[str, Any]:
+    """The colour of marks: by group where there are groups, else the accent. `lines`: a piece of line stands in the legend."""
     names = list(dict.fromkeys(row["group"] for row in data))
     if drawing.group is None:
         return {"color": alt.value(colours.accent)}
     shades = [colours.groups[index % len(colours.groups)] for index in range(len(names))]
-    legend = alt.Legend(title=None, orient="top", symbolLimit=0, labelLimit=260)
+    symbol = {"symbolType": "stroke", "symbolSize": 400, "symbolStrokeWidth": 2} if lines else {}
+    legend = alt.Legend(title=None, orient="top", symbolLimit=0, labelLimit=260, **symbol)
     return {"color": alt.Color("group:N", scale=alt.Scale(domain=names, range=shades), legend=legend)}
 
 

@@ -12,7 +12,7 @@ from dure.look.words import Words
 def step(alt: Any, drawing: Drawing, data: Data, words: Words, colours: Colours, width: int) -> Marks:
     """Lines that hold their value until the next `x` (survival, cumulative incidence), with bands; hidden numbers break them."""
     data = _cut_at_hidden(data)
-    colour = series(alt, drawing, data, words, colours)
+    colour = series(alt, drawing, data, words, colours, lines=True)
     names = list(dict.fromkeys(row["group"] for row in data))
     dashes = [list(DASHES[index % len(DASHES)]) for index in range(len(names))]
     y_title, axis = words.column(drawing.y), alt.Axis(tickCount=5)
@@ -47,7 +47,7 @@ def step(alt: Any, drawing: Drawing, data: Data, words: Words, colours: Colours,
 
 
 def forest(alt: Any, drawing: Drawing, data: Data, words: Words, colours: Colours, width: int) -> Marks:
-    """A row a level with its estimate and, where there is one, its interval; several groups share a row."""
+    """A row a level with its estimate and, where there is one, its interval; groups share a row, intervals one below the other."""
     order = list(dict.fromkeys(row["x"] for row in data))
     colour = series(alt, drawing, data, words, colours)
     kind = {"type": "log", "nice": False} if drawing.log else {}
@@ -58,9 +58,13 @@ def forest(alt: Any, drawing: Drawing, data: Data, words: Words, colours: Colour
             sort=order,
             scale=alt.Scale(domain=order),
             title=None,
-            axis=alt.Axis(labelLimit=320, ticks=False, domain=False, labelPadding=8, grid=False),
+            axis=alt.Axis(labelLimit=420, ticks=False, domain=False, labelPadding=8, grid=False),
         )
     )
+    if drawing.group and drawing.low:
+        groups = list(dict.fromkeys(row["group"] for row in data))
+        offset = alt.Scale(domain=groups, paddingOuter=0.8)
+        colour["yOffset"] = alt.YOffset("group:N", sort=groups, scale=offset)
     shown = base.transform_filter("datum.shown").encode(**colour)
     title, axis = words.column(drawing.y), alt.Axis(tickCount=5, grid=True)
     said = tips(alt, drawing, words)

@@ -11,6 +11,7 @@ smaller bins, and each such split is judged with that bin as its whole. Edges of
 subtracted from each other.
 """
 
+from collections.abc import Sequence
 from enum import StrEnum
 from itertools import pairwise
 from typing import Annotated
@@ -179,6 +180,22 @@ def _cut(interval: Interval, bins: int) -> list[Interval]:
     width = max(-(-(interval.high - interval.low) // bins), 1)
     edges = [min(interval.low + index * width, interval.high) for index in range(bins + 1)]
     return [Interval(low=low, high=high) for low, high in pairwise(edges)]
+
+
+def of_counts(params: QuantilesParams, everyone: int | None, counts: Sequence[int | None]) -> Interval | None:
+    """What a histogram of the whole range says by itself, as the first round does.
+
+    Args:
+        counts: people in each part of `cut_range(params)`; None where hidden.
+    """
+    parts = cut_range(params)
+    could = _holding(params, [everyone, 0, everyone, 0, *counts], parts)
+    return Interval(low=parts[could[0]].low, high=parts[could[-1]].high) if could else None
+
+
+def cut_range(params: QuantilesParams) -> list[Interval]:
+    """The parts of the first round."""
+    return _cut(Interval(low=params.low, high=params.high), params.bins)
 
 
 def type_7(

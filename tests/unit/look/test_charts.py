@@ -173,3 +173,23 @@ def test_each_hospital_has_its_own_panel(drawing):
     spec = specification(drawing, columns, both, words=EN)
     assert spec["facet"]["field"] == "panel"
     assert {row["panel"] for row in spec["data"]["values"]} == {"a", "b"}
+
+
+def test_intervals_of_groups_that_share_a_row_do_not_cover_each_other():
+    rows = (("network", "a", 1, 1.0, 0.5, 2.0), ("network", "b", 1, 1.2, 0.6, 2.4))
+    shared = Drawing(
+        title="Ratios", form="forest", x="people", y="rate", low="low", high="high", group="age", log=True
+    )
+    spec = specification(shared, COLUMNS, rows, words=EN)
+    layers = [layer["encoding"] for layer in spec["layer"] if "color" in layer["encoding"]]
+    assert layers
+    assert all(encoding["yOffset"]["field"] == "group" for encoding in layers)
+
+
+def test_the_legend_of_lines_shows_how_they_are_drawn():
+    spec = specification(STEP, CURVE, DAYS, words=EN)
+    legends = [
+        layer["encoding"]["color"]["legend"] for layer in spec["layer"] if "color" in layer["encoding"]
+    ]
+    assert legends
+    assert {legend["symbolType"] for legend in legends} == {"stroke"}

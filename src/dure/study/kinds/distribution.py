@@ -12,13 +12,16 @@ from dure.engines import cohorts
 from dure.engines.base import Engine
 from dure.features.demographics import People, days
 from dure.stats.base import Frame
-from dure.stats.quantiles import Quantiles, QuantilesParams, QuantilesResult
+from dure.stats.counts import Counts, CountsParams, CountsResult
+from dure.stats.quantiles import Interval, Quantiles, QuantilesParams, QuantilesResult, cut_range, of_counts
+from dure.stats.strata import Strata
 from dure.study.kinds.base import Carried, Cohort, Kind, Step
-from dure.study.report import Chart, Table
+from dure.study.report import Chart, Table, Value
 from dure.wire.codec import message
 
 Variable = Literal["age", "days_before", "days_after"]
 RANGES = {"age": (0, 128), "days_before": (0, 16_384), "days_after": (0, 16_384)}
+HISTOGRAM = "histogram"
 SHARES = {"lower_quartile": 0.25, "median": 0.5, "upper_quartile": 0.75}
 
 
@@ -27,7 +30,7 @@ class Distribution:
     """Between which values do the quarters of a cohort lie?"""
 
     kind: Literal["distribution"] = "distribution"
-    cohort: Annotated[Cohort, Field(title="Cohort")]
+    cohort: Annotated[Cohort, Field(title="Cohort", description="Each person at the first entry.")]
     variable: Annotated[
         Variable,
         Field(title="Variable", description="Age at first entry, or days observed before or after it."),
@@ -36,11 +39,19 @@ class Distribution:
         int,
         Field(
             title="Parts",
-            description="Into how many parts each round cuts: more parts, fewer rounds.",
+            description="Into how many each round cuts what is left: more parts, fewer rounds. In one round, all values.",
             ge=2,
             le=32,
+            json_schema_extra={"unit": "parts"},
         ),
     ] = 8
+    one_round: Annotated[
+        bool,
+        Field(
+            title="In one round",
+            description="A single histogram, and quartiles as near as it shows them: for answers carried by hand.",
+        ),
+    ] = False
 
 
 class DistributionKind(Kind[Distribution]):
@@ -53,13 +64,11 @@ class DistributionKind(Kind[Distribution]):
         cohort.plan(cohort.parse(spec.cohort.circe), cdm_version="5.4")
 
     def steps(self, spec: Distribution) -> tuple[Step, ...]:
-        low, high = RANGES[spec.variable]
+        if spec.one_round:
+            counted = CountsParams(stages=("people",), strata=(Strata(name="value", levels=_levels(spec)),))
+            return (Step(name=HISTOGRAM, statistic=Counts(), params=counted),)
         return tuple(
-            Step(
-                name=name,
-                statistic=Quantiles(),
-                params=QuantilesParams(low=low, high=high, bins=spec.bins, share=share),
-            )
+            Step(name=name, statistic=Quantiles(), params=_params(spec, share))
             for name, share in SHARES.items()
         )
 
@@ -71,40 +80,74 @@ class DistributionKind(Kind[Distribution]):
         order = np.lexsort((start, member))
         person, where = np.unique(member[order], return_index=True)
         first = start[order][where]
-        return Frame(person=person, columns={"value": _value(spec.variable, person, first, engine)})
+        value = _value(spec.variable, person, first, engine)
+        if step != HISTOGRAM:
+            return Frame(person=person, columns={"value": value})
+        lows = [part.low for part in _parts(spec)]
+        part = np.maximum(np.searchsorted(lows, value, side="right") - 1, 0)
+        return Frame(person=person, columns={"value": part, "reached": np.ones_like(person)})
 
     def tables(
-        self, spec: Distribution, results: Mapping[str, Mapping[str, QuantilesResult]]
+        self, spec: Distribution, results: Mapping[str, Mapping[str, QuantilesResult | CountsResult]]
     ) -> tuple[Table, ...]:
-        rows = tuple(
-            (hospital, quantile, result.people, *_ends(result))
-            for quantile in SHARES
-            for hospital, result in results.get(quantile, {}).items()
+        counted = {
+            hospital: (result.stages[0], result.strata["value"])
+            for hospital, result in results.get(HISTOGRAM, {}).items()
+            if isinstance(result, CountsResult)
+        }
+        quartiles: list[tuple[Value, ...]] = []
+        for quantile, share in SHARES.items():
+            for hospital, (people, counts) in counted.items():
+                found = of_counts(_params(spec, share), people, counts)
+                quartiles.append((hospital, quantile, people, *_ends(found)))
+            for hospital, result in results.get(quantile, {}).items():
+                if isinstance(result, QuantilesResult):
+                    quartiles.append((hospital, quantile, result.people, *_ends(result.interval)))
+        told = Table(
+            name="quartiles",
+            title="Quartiles",
+            columns=("hospital", "quantile", "people", "at_least", "below"),
+            rows=tuple(quartiles),
         )
-        return (
-            Table(
-                name="quartiles",
-                title="Quartiles",
-                columns=("hospital", "quantile", "people", "at_least", "below"),
-                rows=rows,
+        if not spec.one_round:
+            return (told,)
+        bars = Table(
+            name="histogram",
+            title="Histogram",
+            columns=("hospital", "value", "people"),
+            rows=tuple(
+                (hospital, level, people)
+                for hospital, (_, counts) in counted.items()
+                for level, people in zip(_levels(spec), counts, strict=True)
             ),
         )
+        return (told, bars)
 
     def charts(self, spec: Distribution) -> tuple[Chart, ...]:
-        return (
-            Chart(
-                table="quartiles",
-                title="Quartiles",
-                form="interval",
-                x="quantile",
-                y="at_least",
-                low="at_least",
-                high="below",
-                panel="hospital",
-            ),
+        quartiles = Chart(
+            table="quartiles",
+            title="Quartiles",
+            form="interval",
+            x="quantile",
+            y="at_least",
+            low="at_least",
+            high="below",
+            panel="hospital",
         )
+        if not spec.one_round:
+            return (quartiles,)
+        bars = Chart(
+            table="histogram", title="Histogram", form="bars", x="value", y="people", panel="hospital"
+        )
+        return (quartiles, bars)
 
     def methods(self, spec: Distribution) -> tuple[str, ...]:
+        if spec.one_round:
+            return (
+                f"Quartiles of {spec.variable.replace('_', ' ')} among people of “{spec.cohort.name}” (OHDSI Circe) were"
+                f" read off one histogram of {spec.bins} parts. Each is given as the parts that could hold it, by the numbers"
+                " shown.",
+            )
         return (
             f"Quartiles of {spec.variable.replace('_', ' ')} among people of “{spec.cohort.name}” (OHDSI Circe) were"
             f" sought by histograms of {spec.bins} parts, each round within one part of the round before, until a single"
@@ -112,8 +155,25 @@ class DistributionKind(Kind[Distribution]):
         )
 
 
-def _ends(result: QuantilesResult) -> tuple[int | None, int | None]:
-    return (None, None) if result.interval is None else (result.interval.low, result.interval.high)
+def _params(spec: Distribution, share: float) -> QuantilesParams:
+    low, high = RANGES[spec.variable]
+    return QuantilesParams(low=low, high=high, bins=spec.bins, share=share)
+
+
+def _parts(spec: Distribution) -> list[Interval]:
+    """What one round cuts all values into."""
+    return [part for part in cut_range(_params(spec, 0.5)) if part.low < part.high]
+
+
+def _levels(spec: Distribution) -> tuple[str, ...]:
+    """The parts as people read them; the last holds what lies beyond, too."""
+    parts = _parts(spec)
+    whole = [f"{part.low}-{part.high - 1}" if part.high - part.low > 1 else f"{part.low}" for part in parts]
+    return (*whole[:-1], f"{parts[-1].low} or more")
+
+
+def _ends(found: Interval | None) -> tuple[int | None, int | None]:
+    return (None, None) if found is None else (found.low, found.high)
 
 
 def _value(variable: Variable, person: np.ndarray, first: np.ndarray, engine: Engine) -> np.ndarray:

@@ -28,8 +28,26 @@ class Feasibility:
         tuple[Breakdown, ...],
         Field(title="Break down by", description="At the first entry of each person in the cohort."),
     ] = ("age", "sex", "year")
-    first_year: Annotated[int, Field(title="First year", ge=1900, le=2200)] = 2010
-    last_year: Annotated[int, Field(title="Last year", ge=1900, le=2200)] = 2026
+    first_year: Annotated[
+        int,
+        Field(
+            title="First year",
+            description="Of the breakdown by year.",
+            ge=1900,
+            le=2200,
+            json_schema_extra={"unit": "year"},
+        ),
+    ] = 2010
+    last_year: Annotated[
+        int,
+        Field(
+            title="Last year",
+            description="Of the breakdown by year.",
+            ge=1900,
+            le=2200,
+            json_schema_extra={"unit": "year"},
+        ),
+    ] = 2026
 
 
 class FeasibilityKind(Kind[Feasibility]):

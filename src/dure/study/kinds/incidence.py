@@ -54,12 +54,38 @@ class Incidence:
     """How often does an outcome newly occur among people at risk?"""
 
     kind: Literal["incidence"] = "incidence"
-    target: Annotated[Cohort, Field(title="People at risk")]
+    target: Annotated[Cohort, Field(title="People at risk", description="Who is in this cohort, each time.")]
     outcome: Annotated[Cohort, Field(title="Outcome", description="Each start of this cohort is an outcome.")]
-    start_anchor: Annotated[Anchor, Field(title="Time at risk starts from the cohort's")] = "start"
-    start_offset: Annotated[int, Field(title="plus days", ge=-LONGEST, le=LONGEST)] = 0
-    end_anchor: Annotated[Anchor, Field(title="Time at risk ends at the cohort's")] = "end"
-    end_offset: Annotated[int, Field(title="plus days", ge=-LONGEST, le=LONGEST)] = 0
+    start_anchor: Annotated[
+        Anchor, Field(title="Time at risk starts from the cohort's", description="Its first or its last day.")
+    ] = "start"
+    start_offset: Annotated[
+        int,
+        Field(
+            title="plus days",
+            description="0 is that day itself.",
+            ge=-LONGEST,
+            le=LONGEST,
+            json_schema_extra={"unit": "days"},
+        ),
+    ] = 0
+    end_anchor: Annotated[
+        Anchor,
+        Field(
+            title="Time at risk ends at the cohort's",
+            description="Or with the observation period, if that is earlier.",
+        ),
+    ] = "end"
+    end_offset: Annotated[
+        int,
+        Field(
+            title="plus days",
+            description="0 is that day itself.",
+            ge=-LONGEST,
+            le=LONGEST,
+            json_schema_extra={"unit": "days"},
+        ),
+    ] = 0
     clean_window: Annotated[
         int,
         Field(
@@ -73,8 +99,26 @@ class Incidence:
     breakdowns: Annotated[
         tuple[Breakdown, ...], Field(title="Break down by", description="At the start of each time at risk.")
     ] = ("age", "sex", "year")
-    first_year: Annotated[int, Field(title="First year", ge=1900, le=2200)] = 2010
-    last_year: Annotated[int, Field(title="Last year", ge=1900, le=2200)] = 2026
+    first_year: Annotated[
+        int,
+        Field(
+            title="First year",
+            description="Of the breakdown by year.",
+            ge=1900,
+            le=2200,
+            json_schema_extra={"unit": "year"},
+        ),
+    ] = 2010
+    last_year: Annotated[
+        int,
+        Field(
+            title="Last year",
+            description="Of the breakdown by year.",
+            ge=1900,
+            le=2200,
+            json_schema_extra={"unit": "year"},
+        ),
+    ] = 2026
     standard: Annotated[
         Standard,
         Field(
@@ -88,6 +132,7 @@ class Incidence:
             title="Own weights",
             description="Ten numbers in any unit, for ages 0-9, 10-19 and so on to 90 and over.",
             max_length=10,
+            json_schema_extra={"unit": "any"},
         ),
     ] = ()
 

@@ -40,7 +40,9 @@ class Prevalence:
     first_day: Annotated[
         date, Field(title="First day", description="The same as the last day for the prevalence at a point.")
     ] = date(2020, 7, 1)
-    last_day: Annotated[date, Field(title="Last day")] = date(2020, 7, 1)
+    last_day: Annotated[date, Field(title="Last day", description="Of the period; inside it.")] = date(
+        2020, 7, 1
+    )
     breakdowns: Annotated[
         tuple[Literal["age", "sex"], ...],
         Field(title="Break down by", description="Age in the year of the first day."),

@@ -100,13 +100,24 @@ class SelfControlled:
             description="Adjust for season: 1 for a yearly wave, 2 and 3 add shorter ones; by calendar month.",
             ge=0,
             le=3,
+            json_schema_extra={"unit": "waves"},
         ),
     ] = 0
-    first_day: Annotated[date | None, Field(title="First day of the study")] = None
-    last_day: Annotated[date | None, Field(title="Last day of the study")] = None
+    first_day: Annotated[
+        date | None, Field(title="First day of the study", description="As observed if left out.")
+    ] = None
+    last_day: Annotated[
+        date | None, Field(title="Last day of the study", description="As observed if left out.")
+    ] = None
     most_outcomes: Annotated[
         int,
-        Field(title="Most outcomes of a person", description="Who has more is left out.", ge=1, le=1000),
+        Field(
+            title="Most outcomes of a person",
+            description="Who has more is left out.",
+            ge=1,
+            le=1000,
+            json_schema_extra={"unit": "outcomes"},
+        ),
     ] = 20
     one_round: Annotated[
         bool,

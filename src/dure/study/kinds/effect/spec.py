@@ -41,7 +41,10 @@ class Effect:
     target: Annotated[
         Cohort, Field(title="New users of", description="Each person at the first entry into either cohort.")
     ]
-    comparator: Annotated[Cohort, Field(title="Compared with new users of")]
+    comparator: Annotated[
+        Cohort,
+        Field(title="Compared with new users of", description="Who enters both on one day is left out."),
+    ]
     outcome: Annotated[
         Cohort, Field(title="Outcome", description="Who had it before the time at risk isn't compared.")
     ]
@@ -65,13 +68,29 @@ class Effect:
         int,
         Field(
             title="Time at risk starts after entry by",
+            description="Day 0 is the entry itself.",
             ge=0,
             le=LONGEST,
             json_schema_extra={"unit": "days"},
         ),
     ] = 1
-    end_anchor: Annotated[Anchor, Field(title="Time at risk ends at the cohort's")] = "end"
-    end_offset: Annotated[int, Field(title="plus days", ge=-LONGEST, le=LONGEST)] = 0
+    end_anchor: Annotated[
+        Anchor,
+        Field(
+            title="Time at risk ends at the cohort's",
+            description="Or with the observation period, if that is earlier.",
+        ),
+    ] = "end"
+    end_offset: Annotated[
+        int,
+        Field(
+            title="plus days",
+            description="0 is that day itself.",
+            ge=-LONGEST,
+            le=LONGEST,
+            json_schema_extra={"unit": "days"},
+        ),
+    ] = 0
     covariates: Annotated[
         tuple[Covariate, ...],
         Field(
@@ -90,6 +109,7 @@ class Effect:
             description="Left out if fewer than this share of the network's people have them.",
             ge=0,
             le=0.5,
+            json_schema_extra={"unit": "share of people"},
         ),
     ] = 0.001
     penalty: Annotated[
@@ -99,6 +119,7 @@ class Effect:
             description="Of the propensity model's LASSO, per person. Smaller keeps more covariates.",
             ge=1e-5,
             le=0.1,
+            json_schema_extra={"unit": "log-likelihood a person"},
         ),
     ] = 0.001
     adjustment: Annotated[
@@ -107,11 +128,35 @@ class Effect:
             title="Adjust by", description="Strata of the score, weights by it, or matches within a hospital."
         ),
     ] = "stratify"
-    strata: Annotated[int, Field(title="Strata", ge=2, le=20)] = 10
-    largest_weight: Annotated[float, Field(title="Largest weight", ge=1, le=100)] = 10.0
+    strata: Annotated[
+        int,
+        Field(
+            title="Strata",
+            description="Of the score, each of as many people.",
+            ge=2,
+            le=20,
+            json_schema_extra={"unit": "strata"},
+        ),
+    ] = 10
+    largest_weight: Annotated[
+        float,
+        Field(
+            title="Largest weight",
+            description="Larger ones count as this.",
+            ge=1,
+            le=100,
+            json_schema_extra={"unit": "people"},
+        ),
+    ] = 10.0
     caliper: Annotated[
         float,
-        Field(title="Caliper", description="In standard deviations of the score's logit.", gt=0, le=1),
+        Field(
+            title="Caliper",
+            description="In standard deviations of the score's logit.",
+            gt=0,
+            le=1,
+            json_schema_extra={"unit": "standard deviations"},
+        ),
     ] = 0.2
     trim: Annotated[
         float,
@@ -120,6 +165,7 @@ class Effect:
             description="People with a preference score below this, or above 1 less this, are left out.",
             ge=0,
             le=0.4,
+            json_schema_extra={"unit": "preference score"},
         ),
     ] = 0.0
     model: Annotated[
@@ -137,7 +183,13 @@ class Effect:
     ] = 365
     pieces: Annotated[
         int,
-        Field(title="Intervals", description="Equal parts of the time to the horizon.", ge=1, le=24),
+        Field(
+            title="Intervals",
+            description="Equal parts of the time to the horizon.",
+            ge=1,
+            le=24,
+            json_schema_extra={"unit": "parts"},
+        ),
     ] = 4
     curves: Annotated[bool, Field(title="Survival curves", description="Of the network's total only.")] = True
     separately: Annotated[
@@ -147,7 +199,16 @@ class Effect:
             description="For answers by hospital: every hospital has a model and diagnostics of its own. No survival curves.",
         ),
     ] = False
-    most_smd: Annotated[float, Field(title="Largest standardised difference", gt=0, le=1)] = 0.1
+    most_smd: Annotated[
+        float,
+        Field(
+            title="Largest standardised difference",
+            description="Of any covariate after adjusting; beyond it the outcome stays shut.",
+            gt=0,
+            le=1,
+            json_schema_extra={"unit": "standard deviations"},
+        ),
+    ] = 0.1
     least_equipoise: Annotated[
         float,
         Field(
@@ -155,10 +216,29 @@ class Effect:
             description="Share of people with a preference score of 0.3 to 0.7.",
             gt=0,
             lt=1,
+            json_schema_extra={"unit": "share of people"},
         ),
     ] = 0.2
-    most_mdrr: Annotated[float, Field(title="Largest minimum detectable rate ratio", gt=1, le=100)] = 10.0
-    most_ease: Annotated[float, Field(title="Largest expected systematic error", gt=0, le=2)] = 0.25
+    most_mdrr: Annotated[
+        float,
+        Field(
+            title="Largest minimum detectable rate ratio",
+            description="With more, the study could find too little.",
+            gt=1,
+            le=100,
+            json_schema_extra={"unit": "ratio"},
+        ),
+    ] = 10.0
+    most_ease: Annotated[
+        float,
+        Field(
+            title="Largest expected systematic error",
+            description="Of negative controls (EASE).",
+            gt=0,
+            le=2,
+            json_schema_extra={"unit": "log ratio"},
+        ),
+    ] = 0.25
     despite: Annotated[
         str,
         Field(

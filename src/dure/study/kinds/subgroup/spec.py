@@ -29,7 +29,13 @@ class Subgroups:
 
     kind: Literal["subgroup"] = "subgroup"
     target: Annotated[Cohort, Field(title="Treatment", description="Each person at the first entry.")]
-    comparator: Annotated[Cohort, Field(title="Compared with")]
+    comparator: Annotated[
+        Cohort,
+        Field(
+            title="Compared with",
+            description="Each person at the first entry; who enters both on one day is left out.",
+        ),
+    ]
     outcome: Annotated[
         Cohort, Field(title="Outcome", description="The first start of this cohort after entry.")
     ]
@@ -42,7 +48,7 @@ class Subgroups:
             json_schema_extra={"unit": "years"},
         ),
     ] = (65,)
-    by_sex: Annotated[bool, Field(title="By sex")] = True
+    by_sex: Annotated[bool, Field(title="By sex", description="Whether women and men are subgroups.")] = True
     markers: Annotated[
         tuple[Marker, ...],
         Field(
@@ -65,7 +71,10 @@ class Subgroups:
     ] = Windows()
     until: Annotated[
         Literal["observation", "cohort"],
-        Field(title="Follow up until the end of"),
+        Field(
+            title="Follow up until the end of",
+            description="The observation period, or the stay in the cohort.",
+        ),
     ] = "observation"
     grace: Annotated[
         int,
@@ -97,6 +106,7 @@ class Subgroups:
             description="In each arm of a subgroup; with fewer it isn't estimated.",
             ge=1,
             le=1000,
+            json_schema_extra={"unit": "outcomes"},
         ),
     ] = 10
 

@@ -162,7 +162,7 @@ class SurvivalKind(Kind[Survival]):
             y="hazard_ratio",
             low="hazard_ratio_low",
             high="hazard_ratio_high",
-            group="hazard",
+            group="hazard" if spec.competes else None,
             panel="hospital",
             reference=(1.0,),
             log=True,

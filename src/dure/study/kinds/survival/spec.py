@@ -36,7 +36,13 @@ class Survival:
     death_competes: Annotated[
         bool, Field(title="Death competes", description="Whether a recorded death is a competing event.")
     ] = False
-    until: Annotated[Until, Field(title="Follow up until the end of")] = "observation"
+    until: Annotated[
+        Until,
+        Field(
+            title="Follow up until the end of",
+            description="The observation period, or the stay in the cohort.",
+        ),
+    ] = "observation"
     grace: Annotated[
         int,
         Field(
