@@ -32,9 +32,8 @@ class Exposure:
 
     def __init__(self, layout: Layout, support: Support, can_be_shown: Mask, shown: Mask, k: int) -> None:
         self._arrays = arrays = layout.relation_arrays
-        ends = np.searchsorted(arrays.of, np.arange(len(arrays.whole) + 1)).tolist()
         parts = arrays.parts.tolist()
-        self._parts: list[list[int]] = [parts[start:end] for start, end in pairwise(ends)]
+        self._parts: list[list[int]] = [parts[start:end] for start, end in pairwise(arrays.ends.tolist())]
         self._whole: list[int] = arrays.whole.tolist()
         self._holding: list[int] = arrays.holding.tolist()
         self._sign: list[int] = arrays.sign.tolist()

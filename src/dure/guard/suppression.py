@@ -11,6 +11,8 @@ looked at again, in the relations' order. `tests/generative/suppression_referee.
 """
 
 import heapq
+from dataclasses import dataclass, field
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +21,17 @@ from dure.guard.exposure import Exposure
 from dure.wire.sums import Layout, Relation, Support
 
 Mask = NDArray[np.bool_]
+MOST_JUDGED = 8
+
+
+@dataclass(frozen=True)
+class _Question:
+    """All that a verdict follows from. Equal are those of one layout, the same people behind every cell, and one k."""
+
+    digest: str
+    support: bytes
+    k: int
+    layout: Layout = field(compare=False)
 
 
 def open_cells(layout: Layout, support: Support, k: int) -> Mask:
@@ -33,9 +46,19 @@ def open_cells(layout: Layout, support: Support, k: int) -> Mask:
 
     Hiding more never opens what was closed, so each small cell is made safe once.
 
+    Rounds of one statistic mostly ask about the same people: the latest verdicts are kept.
+
     Args:
         support: people behind each cell, complements included. Shape (len(layout.cells),).
     """
+    told = np.ascontiguousarray(support, dtype=np.int64).tobytes()
+    return _judged(_Question(layout.digest, told, k, layout)).copy()
+
+
+@lru_cache(maxsize=MOST_JUDGED)
+def _judged(question: _Question) -> Mask:
+    layout, k = question.layout, question.k
+    support = np.frombuffer(question.support, dtype=np.int64)
     small = (support > 0) & (support < k)
     shown = np.zeros(len(layout.cells), dtype=np.bool_)
     shown[layout.rests_on] = True

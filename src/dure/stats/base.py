@@ -5,7 +5,7 @@ order of messages (`dure.study.protocol`).
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from dure.stats.kept import Kept
 from dure.wire.codec import message
 from dure.wire.problems import Problem
 from dure.wire.rules import Mode
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
 P = TypeVar("P")
+K = TypeVar("K")
 S = TypeVar("S")
 R = TypeVar("R")
 
@@ -57,12 +59,20 @@ class Frame:
     person: NDArray[np.int64]
     columns: Mapping[str, NDArray[Any]]
     matrices: Mapping[str, "csr_array[Any]"] = field(default_factory=dict)
+    _kept: Kept = field(default_factory=Kept, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         """Raise ValueError where lengths differ."""
         for name, array in (*self.columns.items(), *self.matrices.items()):
             if array.shape[0] != len(self.person) or (name in self.columns and array.ndim != 1):
                 raise ValueError(f"{name}: {array.shape} beside {self.person.shape}")
+
+    def once(self, make: "Callable[[Frame, K], R]", asked: K) -> R:
+        """What `make` says of this frame and `asked`: worked out in the first round, and kept with the frame for the others.
+
+        A frame's arrays never change, so the two are all that it follows from.
+        """
+        return self._kept.find(make, asked, lambda: make(self, asked))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,55 +4,43 @@ Exact for: the penalised estimate over everyone, -log-likelihood / people + pena
 standardised; with `folds`, over those outside one fold. One row a person; a sparse matrix `covariates`.
 
 Only gradients are asked for, and every covariate's own curvature: no pair of covariates, so no pair is a cell. A covariate whose
-people, cases or complements are too few to be shown is left out, by name. Along the path of penalties each start is the minimum
-before; earlier minima are near enough for a warm start, the last is exact.
+people, cases or complements are too few to be shown is left out, by name. The path is `penalised_path`'s.
 
 What `judge` stops: coefficients that aren't finite, beyond 40, for columns that there aren't, or named twice, and more rounds than
 permitted. A linear predictor counts as no more than 40 (log: 30) whatever is asked. What it doesn't stop is as in `glm`.
 """
 
-from dataclasses import replace
-from functools import lru_cache
+from dataclasses import dataclass
 from math import exp
 from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field as Checked
-from scipy.sparse import csr_array
 
-from dure.stats.base import Again, Answer, BadState, Done, Frame, Released, SplitsBy, Statistic
-from dure.stats.design import (
-    EVERYONE,
-    BadDesign,
-    Cells,
-    Covariate,
-    cells,
-    check,
-    continuous,
-    count_sparse,
-    fraction_bits,
-    people_of,
-    values,
-)
+from dure.stats import penalised_path
+from dure.stats.base import Again, Answer, Done, Frame, Released, SplitsBy, Statistic
+from dure.stats.design import EVERYONE, Covariate, check, continuous, people_of, values
 from dure.stats.families import LARGEST_LOG, LARGEST_LOGIT, Family, terms
 from dure.stats.glm_model import Bounds
-from dure.stats.quasi_newton import Penalty, curvature, minimum
+from dure.stats.kept import kept
+from dure.stats.penalised_path import EXACT, LARGEST_COEFFICIENT, PathResult, PathState, Seen
+from dure.stats.sparse_design import (
+    Held,
+    all_binary,
+    check_zero,
+    counts,
+    derivative,
+    design,
+    hold,
+    layout,
+    usable,
+)
 from dure.wire.codec import message
 from dure.wire.rules import Mode
-from dure.wire.sums import Field, FieldKind, Layout, Relation, Sums, Support, Unit
+from dure.wire.sums import Layout, Sums
 
 Vector = NDArray[np.float64]
-LARGEST_COEFFICIENT = 40.0
-EXACT = 1e-11
-"""By default, how far from its minimum a coordinate's derivative may be at the last penalty, per person."""
-NEARLY = 1e-3
-"""The same at earlier penalties, as a share of the penalty."""
-REMEMBERED = 20
-MOST_NEW = 200
-MOST_ACTIVE = 2000
-SMALLEST_STEP = 2.0**-20
-LOWER = 1e-13
 
 
 @message
@@ -81,99 +69,41 @@ class LassoParams:
     def __post_init__(self) -> None:
         """Raise BadDesign where the model can't be fitted so."""
         check(self.covariates, ("outcome", "offset"))
-        falling = all(a > b for a, b in zip(self.penalties, self.penalties[1:], strict=False))
-        sound = {
-            "the family": self.family in (Family.BINOMIAL, Family.POISSON),
-            "the penalties": bool(self.penalties) and falling,
-            "the fold": self.fold < self.folds,
-            "the outcome's bounds": self.outcome.low >= 0
-            and (self.family is not Family.BINOMIAL or self.outcome.high <= 1),
-            "the number of covariates for a ridge penalty": self.share > 0
-            or len(self.covariates) < MOST_ACTIVE,
-        }
-        for what, holds in sound.items():
-            if not holds:
-                raise BadDesign(
-                    f"A penalised model isn't made with {what} as given.",
-                    where=what.removeprefix("the "),
-                    mend="Logistic or Poisson, penalties falling, and a fold below the number of folds.",
-                )
+        penalised_path.check(
+            self,
+            {
+                "the family": self.family in (Family.BINOMIAL, Family.POISSON),
+                "the outcome's bounds": self.outcome.low >= 0
+                and (self.family is not Family.BINOMIAL or self.outcome.high <= 1),
+            },
+            mend="Logistic or Poisson, penalties falling, and a fold below the number of folds.",
+        )
 
 
-@message
-class Sparse:
-    """Some coordinates of a vector: 0 is the intercept, j + 1 the covariate j."""
-
-    index: tuple[int, ...]
-    value: tuple[float, ...]
-
-
-@message
-class Taken:
-    """A step, and how the gradient changed by it."""
-
-    step: Sparse
-    change: Sparse
-
-
-@message
-class Solution:
-    """The estimate at one penalty. `held_out`: the log-likelihood of the people of the fold left out."""
-
-    penalty: float
-    intercept: float
-    coefficients: dict[str, float]
-    log_likelihood: float
-    held_out: float
-
-
-@message
-class LassoState:
-    """The coefficients asked about, and what it takes to go on from the answer.
+@dataclass(frozen=True, kw_only=True)
+class Hospital:
+    """What every round has in common at a hospital.
 
     Attributes:
-        asked: the coefficients.
-        origin, gradient, objective: those that they are a step from, with the gradient and the objective there.
-        steps: the latest steps.
-        place: which penalty is sought.
-        found: the estimates at earlier ones.
-        rounds: asked before.
+        people: the population: those fitted, sorted.
+        y, offset: shape (n,).
+        observed: the sums of outcomes over those fitted; they don't depend on coefficients.
     """
 
-    asked: Sparse
-    origin: Sparse
-    gradient: Sparse
-    objective: float | None = None
-    steps: tuple[Taken, ...] = ()
-    place: int = 0
-    found: tuple[Solution, ...] = ()
-    rounds: int = 0
+    held: Held
+    people: NDArray[np.int64]
+    y: Vector
+    offset: Vector | None
+    observed: Vector
 
 
-@message
-class LassoResult:
-    """The path; its last estimate is exact. None: there is no estimate, for the reason in `trouble`.
-
-    Attributes:
-        left_out: covariates with too few people behind one of their cells.
-        off: how far from its minimum the last estimate's worst derivative is, per person.
-    """
-
-    people: int | None
-    path: tuple[Solution, ...]
-    left_out: tuple[str, ...]
-    off: float | None
-    rounds: int
-    trouble: str | None
-
-
-class Lasso(Statistic[LassoParams, LassoState, LassoResult]):
+class Lasso(Statistic[LassoParams, PathState, PathResult]):
     """A penalised model from gradients."""
 
     name = "lasso"
     params = LassoParams
-    state = LassoState
-    result = LassoResult
+    state = PathState
+    result = PathResult
     splits_by = SplitsBy.PERSON
     modes = (Mode.TOTAL, Mode.BY_HOSPITAL)
     tolerance = 1e-12
@@ -189,236 +119,113 @@ class Lasso(Statistic[LassoParams, LassoState, LassoResult]):
     def rounds(self, params: LassoParams) -> int:
         return params.most_rounds
 
-    def begin(self, params: LassoParams) -> LassoState:
+    def begin(self, params: LassoParams) -> PathState:
         """No covariate at all."""
-        nothing = Sparse(index=(), value=())
-        return LassoState(asked=nothing, origin=nothing, gradient=nothing)
+        return penalised_path.begin()
 
-    def judge(self, params: LassoParams, state: LassoState) -> None:
+    def judge(self, params: LassoParams, state: PathState) -> None:
         """Finite, bounded coefficients of columns that there are."""
-        index, value = state.asked.index, state.asked.value
-        if (
-            len(index) != len(value)
-            or len(set(index)) != len(index)
-            or any(not 0 <= i <= len(params.covariates) for i in index)
-            or any(not abs(v) <= LARGEST_COEFFICIENT for v in value)
-            or not 0 <= state.rounds < params.most_rounds
-        ):
-            raise BadState(
-                "The coefficients are none that this model may be asked about.",
-                where="state",
-                mend="Nothing to do here.",
-            )
+        penalised_path.judge(params, state)
 
-    def local(self, frame: Frame, params: LassoParams, state: LassoState) -> Answer:
+    def local(self, frame: Frame, params: LassoParams, state: PathState) -> Answer:
         """One row a person."""
-        people = people_of(frame)
-        fitted = fold_of(frame.person, params.folds) != params.fold
-        if params.folds == 1:
-            fitted[:] = True
-        x, y = _matrix(frame, params), values(frame, _outcome(params))
-        offset = np.zeros(len(y)) if params.offset is None else values(frame, _offset(params))
-        at = _dense(state.asked, len(params.covariates) + 1)
-        limit = LARGEST_LOGIT if params.family is Family.BINOMIAL else LARGEST_LOG
-        eta = np.clip(at[0] + x @ at[1:] + offset, -limit, limit)
-        each = terms(params.family, y, eta, 1.0)
-        made, layout = _cells(params), self.layout(params)
-        support = _support(x, y, fitted, made, folds=params.folds)
-        kept = fitted.astype(np.float64)
-
-        def sums(v: Vector, matrix: Any) -> Vector:
-            return np.concatenate([[v.sum()], matrix.T @ v])
-
-        weight = each.weight * kept
-        squares = x if all(c.binary for c in params.covariates) else csr_array(x.multiply(x))
+        here = frame.once(_hospital, params)
+        held, limit = here.held, _largest_predictor(params)
+        eta = held.predictor(penalised_path.dense(state.asked, len(params.covariates) + 1))
+        if here.offset is not None:
+            eta += here.offset
+        each = terms(params.family, here.y, np.clip(eta, -limit, limit, out=eta), 1.0)
+        kept_in = held.fitted.astype(np.float64)
+        weight = each.weight * kept_in
         told: dict[str, Any] = {
-            "people": support[[EVERYONE, *made.outcome]],
-            "value": np.array([each.value @ kept]),
-            "observed": sums(each.observed * kept, x),
-            "expected": sums(each.expected * kept, x),
-            "own": sums(weight, squares),
+            **counts(params, held.support),
+            "value": np.array([each.value @ kept_in]),
+            "observed": here.observed,
+            "expected": held.sums(each.expected * kept_in),
+            "own": held.sums_of_squares(weight),
         }
-        if squares is not x:
-            told["crossed"] = sums(weight, x)
+        if held.squares is not held.x:
+            told["crossed"] = held.sums(weight)
         if params.folds > 1:
-            told["held out"] = np.array([each.value @ (1 - kept)])
-            told["everyone"] = support[2 * len(made.names) :][_shown_cells(made)]
+            told["held out"] = np.array([each.value @ (1 - kept_in)])
         return Answer(
-            sums=Sums(layout=layout, values=told),
-            support=support,
-            populations={"everyone": people if fitted.all() else np.sort(frame.person[fitted])},
+            sums=Sums(layout=_layout(params), values=told),
+            support=held.support,
+            populations={"everyone": here.people},
         )
 
     def step(
-        self, params: LassoParams, state: LassoState, total: Released
-    ) -> Again[LassoState] | Done[LassoResult]:
-        made, p = _cells(params), len(params.covariates)
-        usable = total.open[made.column] & total.open[made.case]
-        left_out = tuple(
-            c.name for c, is_open in zip(params.covariates, usable[1:], strict=True) if not is_open
-        )
-        people = int(total.values["people"][0])
+        self, params: LassoParams, state: PathState, total: Released
+    ) -> Again[PathState] | Done[PathResult]:
+        shown = usable(params, total.open)
 
-        def done(off: float | None, trouble: str | None, found: tuple[Solution, ...]) -> Done[LassoResult]:
-            return Done(
-                result=LassoResult(
-                    people=people or None,
-                    path=found,
-                    left_out=left_out,
-                    off=off,
-                    rounds=state.rounds + 1,
-                    trouble=trouble,
-                )
-            )
+        def look(asked: Vector) -> Seen:
+            seen = _seen(params, total, shown, asked)
+            first = state.objective is None and not asked.any()
+            return (_with_intercept(params, total, seen) or seen) if first else seen
 
-        if not usable[0]:
-            return done(None, "small-cells", ())
-        if any(not usable[i] for i in state.asked.index):
-            # A hospital has gone, and with it people behind a covariate in use: begin anew without it.
-            return Again(state=replace(self.begin(params), rounds=state.rounds + 1))
-        point, origin = _dense(state.asked, p + 1), _dense(state.origin, p + 1)
-        gradient = np.asarray(total.values["expected"] - total.values["observed"], dtype=np.float64) / people
-        gradient[~usable] = 0
-        value, place = float(total.values["value"][0]), state.place
-        penalty = Penalty(strength=params.penalties[place], share=params.share)
-        objective = -value / people + penalty.of(point[1:])
-        out = state.rounds + 1 >= params.most_rounds
-        if state.objective is not None and not objective <= state.objective + LOWER * (
-            abs(state.objective) + 1
-        ):
-            shorter = origin + (point - origin) / 2
-            if out or float(np.abs(shorter - origin).max()) < SMALLEST_STEP * LOWER:
-                return done(None, "not-converged", state.found)
-            return Again(state=replace(state, asked=_sparse(shorter), rounds=state.rounds + 1))
-        steps = state.steps
-        if state.objective is not None:
-            known = np.array(state.gradient.index, dtype=np.int64)
-            change = Sparse(
-                index=state.gradient.index, value=tuple((gradient[known] - state.gradient.value).tolist())
-            )
-            steps = (*steps, Taken(step=_sparse(point - origin), change=change))[-REMEMBERED:]
-        found = state.found
-        while True:
-            off = penalty.violation(gradient, point)
-            last = place + 1 == len(params.penalties)
-            if off.max() > (params.near if last else NEARLY * penalty.strength):
-                break
-            found = (*found, _solution(params, penalty, point, value, total))
-            if last:
-                return done(float(off.max()), None, found)
-            place += 1
-            penalty = Penalty(strength=params.penalties[place], share=params.share)
-        if out:
-            return done(float(off.max()), "not-converged", found)
-        off[~usable] = 0
-        chosen = _candidates(point, off)
-        if len(chosen) > MOST_ACTIVE:
-            return done(float(off.max()), "too-many-covariates", found)
-        own = np.asarray(total.values["own"], dtype=np.float64) / people
-        crossed = np.asarray(total.values.get("crossed", total.values["own"]), dtype=np.float64) / people
-        model = curvature(
-            own[chosen],
-            crossed[chosen],
-            float(own[0]),
-            [(_dense(t.step, p + 1)[chosen], _dense(t.change, p + 1)[chosen]) for t in steps],
-        )
-        following = point.copy()
-        following[chosen] = minimum(model, gradient[chosen], point[chosen], penalty)
-        following = np.clip(following, -LARGEST_COEFFICIENT, LARGEST_COEFFICIENT)
-        return Again(
-            state=LassoState(
-                asked=_sparse(following),
-                origin=_sparse(point),
-                gradient=Sparse(index=tuple(chosen.tolist()), value=tuple(gradient[chosen].tolist())),
-                objective=-value / people + penalty.of(point[1:]),
-                steps=steps,
-                place=place,
-                found=found,
-                rounds=state.rounds + 1,
-            )
-        )
+        return penalised_path.advance(params, state, shown, look)
 
 
-def fold_of(person: NDArray[np.int64], folds: int) -> NDArray[np.int64]:
-    """Each person's fold, from the ordinal alone: the same in every round and run. (SplitMix64's mixing.)"""
-    mixed = person.astype(np.uint64) + np.uint64(0x9E3779B97F4A7C15)
-    for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
-        mixed = (mixed ^ (mixed >> np.uint64(shift))) * np.uint64(factor)
-    mixed ^= mixed >> np.uint64(31)
-    return (mixed % np.uint64(folds)).astype(np.int64)
-
-
-def best_penalty(folds: tuple[LassoResult, ...]) -> float:
-    """The penalty whose estimates fit best on the people that they weren't made from, added over folds."""
-    reached = min(len(fold.path) for fold in folds)
-    totals = [sum(fold.path[place].held_out for fold in folds) for place in range(reached)]
-    return folds[0].path[int(np.argmax(totals))].penalty
-
-
-def _candidates(point: Vector, off: Vector) -> NDArray[np.int64]:
-    """The intercept, the coefficients in use, and the covariates that most want to be."""
-    in_use = point != 0
-    in_use[0] = True
-    new = np.flatnonzero((off > 0) & ~in_use)
-    new = new[np.argsort(-off[new], kind="stable")[:MOST_NEW]]
-    return np.sort(np.concatenate([np.flatnonzero(in_use), new]))
-
-
-def _solution(
-    params: LassoParams, penalty: Penalty, point: Vector, value: float, total: Released
-) -> Solution:
-    held_out = float(total.values["held out"][0]) if params.folds > 1 else 0.0
-    return Solution(
-        penalty=penalty.strength,
-        intercept=float(point[0]),
-        coefficients={params.covariates[j].name: float(point[j + 1]) for j in np.flatnonzero(point[1:])},
-        log_likelihood=value,
-        held_out=held_out,
+def _hospital(frame: Frame, params: LassoParams) -> Hospital:
+    people = people_of(frame)
+    y = values(frame, _outcome(params))
+    held = hold(frame, params, y != 0)
+    offset = None if params.offset is None else values(frame, _offset(params))
+    return Hospital(
+        held=held,
+        people=people if held.fitted.all() else np.sort(frame.person[held.fitted]),
+        y=y,
+        offset=offset,
+        observed=held.sums(np.where(held.fitted, y, 0.0)),
     )
 
 
-def _dense(sparse: Sparse, size: int) -> Vector:
-    full = np.zeros(size)
-    full[list(sparse.index)] = sparse.value
-    return full
+def _seen(params: LassoParams, total: Released, shown: NDArray[np.bool_], asked: Vector) -> Seen:
+    sums = {name: np.asarray(values, dtype=np.float64) for name, values in total.values.items()}
+    return Seen(
+        people=int(total.values["people"][0]),
+        usable=shown,
+        point=asked,
+        value=float(sums["value"][0]),
+        held_out=float(sums["held out"][0]) if params.folds > 1 else 0.0,
+        slope=sums["observed"] - sums["expected"],
+        own=sums["own"],
+        crossed=sums.get("crossed", sums["own"]),
+    )
 
 
-def _sparse(full: Vector) -> Sparse:
-    index = np.flatnonzero(full)
-    return Sparse(index=tuple(index.tolist()), value=tuple(full[index].tolist()))
+def _with_intercept(params: LassoParams, total: Released, seen: Seen) -> Seen | None:
+    """What the first round's sums, which are at 0, say at the best intercept alone: everyone's fitted outcome is scaled alike.
 
-
-def _matrix(frame: Frame, params: LassoParams) -> Any:
-    """The covariates within their bounds."""
-    stored = frame.matrices["covariates"].tocsr()
-    if stored.shape[1] != len(params.covariates):
-        raise ValueError(f"{stored.shape[1]} columns for {len(params.covariates)} covariates")
-    if all(covariate.binary for covariate in params.covariates):
-        data = (stored.data != 0).astype(np.float64)
-    else:
-        lows = np.array([covariate.low for covariate in params.covariates])[stored.indices]
-        highs = np.array([covariate.high for covariate in params.covariates])[stored.indices]
-        is_binary = np.array([covariate.binary for covariate in params.covariates])[stored.indices]
-        data = np.where(is_binary, stored.data != 0, np.clip(stored.data, lows, highs)).astype(np.float64)
-    return csr_array((data, stored.indices, stored.indptr), shape=stored.shape)
-
-
-def _support(x: Any, y: Vector, fitted: NDArray[np.bool_], made: Cells, *, folds: int) -> Support:
-    def counted(held: NDArray[np.bool_]) -> Support:
-        has = csr_array(((x.data != 0).astype(np.float64), x.indices, x.indptr), shape=x.shape)
-        return count_sparse(
-            made,
-            np.rint(has.T @ held.astype(np.float64)).astype(np.int64),
-            np.rint(has.T @ (held & (y != 0)).astype(np.float64)).astype(np.int64),
-            int(held.sum()),
-            int((held & (y != 0)).sum()),
-        )
-
-    of_fitted = counted(fitted)
-    if folds == 1:
-        return of_fitted
-    left = counted(~fitted)
-    return np.concatenate([of_fitted, left, of_fitted + left])
+    None where it isn't (a logistic model's offset), where there is no such intercept, or where people left out are tried: their number
+    with an outcome isn't asked for.
+    """
+    binomial = params.family is Family.BINOMIAL
+    if (binomial and params.offset is not None) or params.folds > 1:
+        return None
+    observed, expected = (np.asarray(total.values[name], np.float64) for name in ("observed", "expected"))
+    if not 0 < observed[0] < (seen.people if binomial else np.inf):
+        return None
+    ratio = observed[0] / expected[0]
+    odds = observed[0] / (seen.people - observed[0]) if binomial else ratio
+    intercept = float(np.log(odds))
+    if abs(intercept) > LARGEST_COEFFICIENT:
+        return None
+    bends = ratio * (1 - ratio / 2) / (1 / 2) if binomial else ratio
+    lost = seen.people * (np.log1p(odds) - np.log(2)) if binomial else expected[0] * (ratio - 1)
+    point = seen.point.copy()
+    point[0] = intercept
+    return Seen(
+        people=seen.people,
+        usable=seen.usable,
+        point=point,
+        value=seen.value + intercept * float(observed[0]) - float(lost),
+        held_out=seen.held_out,
+        slope=observed - ratio * expected,
+        own=bends * seen.own,
+        crossed=bends * seen.crossed,
+    )
 
 
 def _outcome(params: LassoParams) -> Covariate:
@@ -430,70 +237,25 @@ def _offset(params: LassoParams) -> Covariate:
     return continuous("offset", params.offset.low, params.offset.high)
 
 
-def _shown_cells(made: Cells) -> NDArray[np.int64]:
-    return np.unique(np.concatenate([[EVERYONE, *made.outcome], made.column, made.case]))
+def _largest_predictor(params: LassoParams) -> float:
+    return LARGEST_LOGIT if params.family is Family.BINOMIAL else LARGEST_LOG
 
 
-@lru_cache(maxsize=4)
-def _cells(params: LassoParams) -> Cells:
-    for covariate in params.covariates:
-        if covariate.never_zero:
-            raise BadDesign(
-                f"The bounds of {covariate.name} leave out 0, which a sparse matrix is full of.",
-                where=covariate.name,
-                mend="Let the bounds hold 0.",
-            )
-    return cells((None, *params.covariates), outcome=True, pairs=False)
-
-
-@lru_cache(maxsize=4)
+@kept
 def _layout(params: LassoParams) -> Layout:
-    made = _cells(params)
+    check_zero(params.covariates)
+    made = design(params)
     everyone = np.array([EVERYONE], dtype=np.int64)
     y = max(params.outcome.high, 1.0)
     x = max([1.0, *(covariate.most for covariate in params.covariates)])
-    binomial = params.family is Family.BINOMIAL
-    mean = 1.0 if binomial else exp(LARGEST_LOG)
+    mean = 1.0 if params.family is Family.BINOMIAL else exp(LARGEST_LOG)
     value = (y + 1) * (LARGEST_LOGIT + 2 * np.log(y + 1) + 1) + mean
-
-    def derivative(name: str, bound: float, rests_on: NDArray[np.int64]) -> Field:
-        return Field(
-            name=name,
-            kind=FieldKind.DERIVATIVE,
-            unit=Unit.PERSON,
-            bound=float(bound),
-            rests_on=rests_on,
-            scale=fraction_bits(float(bound)),
-        )
-
-    def people(name: str, rests_on: NDArray[np.int64]) -> Field:
-        return Field(name=name, kind=FieldKind.COUNT, unit=Unit.PERSON, bound=1, rests_on=rests_on)
-
     fields = [
-        people("people", np.array([EVERYONE, *made.outcome], dtype=np.int64)),
         derivative("value", value, everyone),
         derivative("observed", x * y, made.case),
         derivative("expected", x * mean, made.column),
         derivative("own", x * x * mean, made.column),
     ]
-    if not all(c.binary for c in params.covariates):
+    if not all_binary(params):
         fields.append(derivative("crossed", x * mean, made.column))
-    if params.folds == 1:
-        return Layout(cells=made.names, relations=made.relations, fields=tuple(fields))
-    n = len(made.names)
-    fields.append(derivative("held out", value, everyone + n))
-    # What the same model without folds shows, so that it is judged beside what would be left of it.
-    fields.append(people("everyone", _shown_cells(made) + 2 * n))
-    groups = ("", "left out: ", "with those left out: ")
-    return Layout(
-        cells=tuple(group + name for group in groups for name in made.names),
-        relations=(
-            *(
-                Relation(whole=r.whole + start, parts=tuple(part + start for part in r.parts))
-                for start in (0, n, 2 * n)
-                for r in made.relations
-            ),
-            *(Relation(whole=cell + 2 * n, parts=(cell, cell + n)) for cell in range(n)),
-        ),
-        fields=tuple(fields),
-    )
+    return layout(params, fields, [derivative("held out", value, everyone + len(made.names))])

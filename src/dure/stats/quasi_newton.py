@@ -55,26 +55,31 @@ class Penalty:
         return off
 
 
-def curvature(own: Vector, crossed: Vector, weight: float, pairs: list[tuple[Vector, Vector]]) -> Matrix:
+def curvature(own: Vector, crossed: Vector, pairs: list[tuple[Vector, Vector]]) -> Matrix:
     """A positive definite model of the second derivative over some coordinates, the intercept first.
 
     Args:
         own: sums of w x_j^2, per person. Shape (m,).
-        crossed: sums of w x_j, per person: exact beside the intercept. Shape (m,).
-        weight: the sum of w, per person.
+        crossed: sums of w x_j, per person, and first of w: exact beside the intercept. Shape (m,).
         pairs: steps taken, oldest first, and the change of the gradient by each. Shapes (m,).
     """
-    own = np.maximum(own, LEAST_CURVATURE)
-    model = np.outer(crossed, crossed) / max(weight, LEAST_CURVATURE)
+    crossed = crossed / np.sqrt(max(float(crossed[0]), LEAST_CURVATURE))
     # A covariate that everybody has is the intercept again: a little more of its own keeps the model definite.
-    np.fill_diagonal(model, own * (1 + TELLS_APART))
+    alone = np.maximum(own, LEAST_CURVATURE) * (1 + TELLS_APART) - crossed**2
+    # Every correction adds one square and takes one off: they are put together in one product at the end.
+    added, taken = np.zeros((len(pairs), len(own))), np.zeros((len(pairs), len(own)))
+    used = 0
     for step, change in pairs:
-        along = model @ step
+        along = alone * step + crossed * (crossed @ step)
+        along += (added[:used] @ step) @ added[:used] - (taken[:used] @ step) @ taken[:used]
         seen = np.where(change != 0, change, along)
         gained, expected = float(step @ seen), float(step @ along)
         if gained <= 1e-10 * expected or expected <= 0:
             continue
-        model += np.outer(seen, seen) / gained - np.outer(along, along) / expected
+        added[used], taken[used] = seen / np.sqrt(gained), along / np.sqrt(expected)
+        used += 1
+    model = np.outer(crossed, crossed) + added[:used].T @ added[:used] - taken[:used].T @ taken[:used]
+    model[np.diag_indices(len(own))] += alone
     return model
 
 

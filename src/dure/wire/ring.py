@@ -25,18 +25,22 @@ def to_ring(values: NDArray[np.float64] | NDArray[np.int64], scale: int) -> Lane
     Raises:
         OverflowError: not finite, or 2^120 or more after scaling.
     """
+    lanes = np.empty((len(values), 2), dtype=np.uint64)
     if values.dtype.kind == "i" and scale == 0:
-        low = values.astype(np.int64).view(np.uint64)
-        high = np.where(values < 0, np.uint64(0xFFFFFFFFFFFFFFFF), np.uint64(0))
-        return np.stack([low, high], axis=1)
+        lanes[:, 0] = values.astype(np.int64, copy=False).view(np.uint64)
+        lanes[:, 1] = np.where(values < 0, np.uint64(0xFFFFFFFFFFFFFFFF), np.uint64(0))
+        return lanes
     with np.errstate(over="ignore"):
-        scaled = np.rint(np.ldexp(values.astype(np.float64), scale))
+        scaled = np.rint(np.ldexp(values.astype(np.float64, copy=False), scale))
     if not np.all(np.abs(scaled) < LARGEST):
         raise OverflowError("a value is not finite or too large for the ring")
-    magnitude = np.abs(scaled)
-    high = np.floor(magnitude / TWO_64)
-    lanes = np.stack([(magnitude - high * TWO_64).astype(np.uint64), high.astype(np.uint64)], axis=1)
-    return np.where((scaled < 0)[:, None], negated(lanes), lanes)
+    # Towards zero, both parts are exact; where the rest is below zero, it is borrowed from the high lane.
+    high = np.trunc(scaled / TWO_64)
+    rest = scaled - high * TWO_64
+    low, below = np.abs(rest).astype(np.uint64), rest < 0
+    lanes[:, 0] = np.where(below, ~low + np.uint64(1), low)
+    lanes[:, 1] = (high.astype(np.int64) - below).view(np.uint64)
+    return lanes
 
 
 def negated(lanes: Lanes) -> Lanes:
@@ -48,9 +52,11 @@ def negated(lanes: Lanes) -> Lanes:
 
 def add(left: Lanes, right: Lanes) -> Lanes:
     """Element-wise sum modulo 2^128. Shapes (n, 2)."""
-    low = left[:, 0] + right[:, 0]
-    carry = (low < left[:, 0]).astype(np.uint64)
-    return np.stack([low, left[:, 1] + right[:, 1] + carry], axis=1)
+    lanes = np.empty_like(left)
+    np.add(left[:, 0], right[:, 0], out=lanes[:, 0])
+    np.add(left[:, 1], right[:, 1], out=lanes[:, 1])
+    lanes[:, 1] += lanes[:, 0] < left[:, 0]
+    return lanes
 
 
 def from_ring(lanes: Lanes, scale: int) -> NDArray[np.float64]:
@@ -94,4 +100,4 @@ def from_bytes(data: bytes, count: int) -> Lanes:
     """
     if len(data) != 16 * count:
         raise ValueError(f"{len(data)} bytes where {16 * count} belong")
-    return np.frombuffer(data, dtype="<u8").astype(np.uint64).reshape(count, 2)
+    return np.frombuffer(data, dtype="<u8").astype(np.uint64, copy=False).reshape(count, 2)

@@ -79,6 +79,7 @@ class RelationArrays:
     Attributes:
         whole, disjoint: of each relation.
         parts, of: every part, and the relation that it stands in; relations in order.
+        ends: for each relation, from ends[relation] to ends[relation + 1] its parts.
         holding, sign, starts: for each cell from starts[cell] to starts[cell + 1] the relations that it stands in, and whether
             as a part (1) or as the whole (-1).
     """
@@ -87,15 +88,16 @@ class RelationArrays:
     disjoint: NDArray[np.bool_]
     parts: NDArray[np.int64]
     of: NDArray[np.int64]
+    ends: NDArray[np.int64]
     holding: NDArray[np.int64]
     sign: NDArray[np.int64]
     starts: NDArray[np.int64]
 
     def over_parts(self, values: NDArray[np.int64]) -> NDArray[np.int64]:
         """For each relation the sum of its parts' values, exactly. Shape (cells,) to (relations,)."""
-        added = np.zeros(len(self.whole), dtype=np.int64)
-        np.add.at(added, self.of, values[self.parts])
-        return added
+        up_to = np.zeros(len(self.parts) + 1, dtype=np.int64)
+        np.cumsum(values[self.parts], out=up_to[1:])
+        return np.diff(up_to[self.ends])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -142,6 +144,7 @@ class Layout:
             disjoint=np.array([relation.disjoint for relation in self.relations], dtype=np.bool_),
             parts=parts,
             of=of,
+            ends=np.concatenate([[0], np.cumsum(sizes, dtype=np.int64)]),
             holding=holding[order],
             sign=sign[order],
             starts=np.searchsorted(cells[order], np.arange(len(self.cells) + 1)),

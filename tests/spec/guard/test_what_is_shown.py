@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from dure.guard.suppression import open_cells
+from dure.guard.suppression import _judged, open_cells
 from dure.stats.counts import Counts, CountsParams
 from dure.stats.rates import Rates, RatesParams
 from dure.stats.strata import Strata
@@ -82,3 +82,31 @@ def test_a_group_of_which_one_is_hidden_for_another_sake_is_hidden():
         together=((2, 3),),
     )
     assert shown(layout, [25, 5, 20, 40])[1:] == ["-", "-", "-"]
+
+
+@pytest.mark.parametrize("people", ["100 80 60 | 48 6 6", "100 80 60 | 49 6 5", "100 80 60 | 50 7 3"])
+def test_a_verdict_is_kept_for_exactly_its_question(people):
+    """One person more or less, another k or another layout, asked right after: each gets the verdict that it would have had first."""
+    stages, levels = ([int(n) for n in part.split()] for part in people.split("|"))
+    support = np.array([*stages, *levels, stages[0] - stages[1], stages[1] - stages[2]])
+    moved = support.copy()
+    moved[[3, 4]] += [5, -5] if moved[4] > 5 else [-5, 5]
+    other = Layout(cells=FUNNEL.cells, relations=(), fields=FUNNEL.fields)
+    questions = [(FUNNEL, support, 11), (FUNNEL, moved, 11), (FUNNEL, support, 5), (other, support, 11)]
+    first = []
+    for question in questions:
+        _judged.cache_clear()
+        first.append(open_cells(*question).tolist())
+    _judged.cache_clear()
+    for _ in range(2):
+        assert [open_cells(*question).tolist() for question in questions] == first
+    assert _judged.cache_info().hits == len(questions)
+    assert len({tuple(verdict) for verdict in first}) > 1
+
+
+def test_a_kept_verdict_cannot_be_changed_by_whoever_got_it():
+    support = np.array([100, 80, 60, 48, 6, 6, 20, 20])
+    before = open_cells(FUNNEL, support, 11)
+    changed = open_cells(FUNNEL, support, 11)
+    changed[:] = True
+    assert (open_cells(FUNNEL, support, 11) == before).all()

@@ -12,7 +12,9 @@ from dure.stats.base import Again, BadState, Frame, Released
 from dure.stats.design import BadDesign, binary, continuous
 from dure.stats.families import Family
 from dure.stats.glm_model import Bounds
-from dure.stats.lasso import Lasso, LassoParams, LassoState, Sparse, best_penalty, fold_of
+from dure.stats.lasso import Lasso, LassoParams
+from dure.stats.penalised_path import PathState, Sparse, best_penalty
+from dure.stats.sparse_design import fold_of
 from dure.wire.codec import decode, encode
 from dure.wire.sums import Sums
 
@@ -55,7 +57,7 @@ def ask(params, x, y, hospital, offset, k=1):
         outcome = statistic.step(params, state, Released(layout=layout, open=shown, values=hidden))
         if not isinstance(outcome, Again):
             return outcome.result
-        state = decode(LassoState, encode(outcome.state), where="test")
+        state = decode(PathState, encode(outcome.state), where="test")
     raise AssertionError("not within its rounds")
 
 
@@ -136,7 +138,7 @@ def test_a_covariate_that_becomes_hidden_is_dropped_and_the_path_begins_anew():
     zero = Sums.zero(layout)
     shown = np.ones(len(layout.cells), dtype=bool)
     shown[layout.cells.index("x1")] = False
-    state = LassoState(
+    state = PathState(
         asked=Sparse(index=(0, 2), value=(1.0, 0.5)),
         origin=Sparse(index=(), value=()),
         gradient=Sparse(index=(), value=()),
@@ -148,7 +150,7 @@ def test_a_covariate_that_becomes_hidden_is_dropped_and_the_path_begins_anew():
         Released(layout=layout, open=shown, values={**zero.values, "people": np.array([90, 40, 50])}),
     )
     assert isinstance(outcome, Again)
-    assert outcome.state == LassoState(
+    assert outcome.state == PathState(
         asked=Sparse(index=(), value=()),
         origin=Sparse(index=(), value=()),
         gradient=Sparse(index=(), value=()),
@@ -170,7 +172,7 @@ def test_coefficients_that_are_no_question(asked):
     params = LassoParams(family=Family.BINOMIAL, covariates=COVARIATES, penalties=PATH)
     nothing = Sparse(index=(), value=())
     with pytest.raises(BadState):
-        Lasso().judge(params, LassoState(asked=asked, origin=nothing, gradient=nothing))
+        Lasso().judge(params, PathState(asked=asked, origin=nothing, gradient=nothing))
 
 
 @pytest.mark.parametrize(

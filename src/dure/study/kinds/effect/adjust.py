@@ -21,7 +21,7 @@ from scipy.special import expit
 from dure.features.analyses import analysis_of
 from dure.stats.characteristics import CharacteristicsResult
 from dure.stats.counts import CountsResult
-from dure.stats.lasso import LassoResult, Solution
+from dure.stats.penalised_path import PathResult, Solution
 from dure.stats.score_table import ScoreTableResult
 from dure.study.kinds.effect.spec import ARMS, Effect, covariates_of
 
@@ -133,19 +133,19 @@ def prepared(covariates: sparse.csr_array, scale: Scale) -> sparse.csr_array:
     return made
 
 
-def chosen(model: LassoResult) -> Solution | None:
+def chosen(model: PathResult) -> Solution | None:
     """The model that scores are made of: the last of the path."""
     return model.path[-1] if model.trouble is None and model.path else None
 
 
-def used(spec: Effect, model: LassoResult) -> list[int]:
+def used(spec: Effect, model: PathResult) -> list[int]:
     """Places of the covariates in the model."""
     solution = chosen(model)
     names = set() if solution is None else set(solution.coefficients)
     return [at for at, each in enumerate(covariates_of(spec)) if str(each.id) in names]
 
 
-def preference(spec: Effect, covariates: sparse.csr_array, scale: Scale, model: LassoResult) -> Vector:
+def preference(spec: Effect, covariates: sparse.csr_array, scale: Scale, model: PathResult) -> Vector:
     """The logit of everybody's preference score: that of the propensity, less that of the target's share. Shape (n,).
 
     Args:

@@ -23,8 +23,8 @@ from dure.stats.characteristics import CharacteristicsResult
 from dure.stats.counts import CountsResult
 from dure.stats.cox import CoxResult
 from dure.stats.glm import Coefficient, GlmResult
-from dure.stats.lasso import LARGEST_COEFFICIENT, LassoResult
 from dure.stats.negative_controls import Null, null_distribution
+from dure.stats.penalised_path import LARGEST_COEFFICIENT, PathResult
 from dure.stats.power import least_detectable_ratio
 from dure.stats.problems import NoEstimate
 from dure.stats.score_table import ScoreTableResult
@@ -192,7 +192,7 @@ def _lawful(spec: Effect, name: str, result: Any) -> bool:
     match result:
         case CharacteristicsResult():
             return _lawful_counts(spec, result)
-        case LassoResult():
+        case PathResult():
             return _lawful_model(spec, result)
         case ScoreTableResult():
             return _lawful_scores(result)
@@ -226,7 +226,7 @@ def _lawful_counts(spec: Effect, result: CharacteristicsResult) -> bool:
     )
 
 
-def _lawful_model(spec: Effect, result: LassoResult) -> bool:
+def _lawful_model(spec: Effect, result: PathResult) -> bool:
     names = {str(each.id) for each in covariates_of(spec)}
     return all(
         set(solution.coefficients) <= names
