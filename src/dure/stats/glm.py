@@ -22,9 +22,9 @@ from scipy.special import gammaln, ndtr, ndtri, stdtr, stdtrit
 
 from dure.stats import newton
 from dure.stats.base import Again, Answer, BadState, Done, Frame, Released, SplitsBy, Statistic
-from dure.stats.design import people_of, square
+from dure.stats.design import EVERYONE, people_of, square
 from dure.stats.families import DISPERSED, Family
-from dure.stats.glm_kernel import add_up
+from dure.stats.glm_kernel import Part, add_up, parts_of
 from dure.stats.glm_model import (
     GlmParams,
     asked_of,
@@ -169,9 +169,10 @@ class Glm(Statistic[GlmParams, GlmState, GlmResult]):
 
     def local(self, frame: Frame, params: GlmParams, state: GlmState) -> Answer:
         """One row a person."""
-        people = people_of(frame)
-        asked = asked_of(params, np.array(state.newton.point))
-        sums, support = add_up(frame, asked, design(params))
+        people, parts = frame.once(_people_and_parts, params)
+        sums = add_up(parts, asked_of(params, np.array(state.newton.point)))
+        support = np.sum([part.support for part in parts], axis=0)
+        sums["people"] = support[[EVERYONE, *design(params).outcome]]
         made = layout(params)
         told = {
             field.name: (np.rint(sums[field.name]).astype(np.int64) if field.scale == 0 else sums[field.name])
@@ -186,18 +187,22 @@ class Glm(Statistic[GlmParams, GlmState, GlmResult]):
             return Done(result=GlmResult(people=_people(total), fit=None, no_fit=hidden, path=path))
         score, information = derivatives(params, total)
         value = float(total.values["value"][0])
-        start = None if path else _mean_only(params, total, np.array(state.newton.point))
+        at_first = None if path else _with_intercept(params, total, value, score, information)
+        here, value, score, information = at_first or (state.newton, value, score, information)
+        start = None if path or at_first else _mean_only(params, total)
         if start is not None:
             first = Visited(value=value, decrement=None, fraction=1.0)
             return Again(state=GlmState(newton=replace(newton.begin(start), path=(first,))))
         after = newton.advance(
-            state.newton,
+            here,
             value,
             score,
             information,
             most=params.most_rounds,
             lawful=lambda point: lawful(params, point),
         )
+        if at_first and isinstance(after, newton.Found):
+            return Again(state=GlmState(newton=here))
         if isinstance(after, NewtonState):
             return Again(state=GlmState(newton=after))
         if isinstance(after, newton.Stuck):
@@ -209,6 +214,11 @@ class Glm(Statistic[GlmParams, GlmState, GlmResult]):
                 people=_people(total), fit=_fit(params, total, after), no_fit=None, path=after.path
             )
         )
+
+
+def _people_and_parts(frame: Frame, params: GlmParams) -> tuple[NDArray[np.int64], tuple[Part, ...]]:
+    asked = asked_of(params, np.zeros(dimension(params)))
+    return people_of(frame), parts_of(frame, asked, design(params))
 
 
 def derivatives(params: GlmParams, total: Released) -> tuple[Vector, Matrix]:
@@ -236,19 +246,53 @@ def _people(total: Released) -> int | None:
     return None if people is None else int(people)
 
 
-def _mean_only(params: GlmParams, total: Released, point: Vector) -> Vector | None:
-    """The intercept by which the fitted outcomes add up to the outcomes, where a step from 0 would be far too long."""
-    observed, expected = float(total.values["observed"][0]), float(total.values["expected"][0])
-    if params.hospital_intercepts or params.family is Family.GAUSSIAN or min(observed, expected) <= 0:
+def _with_intercept(
+    params: GlmParams, total: Released, value: float, score: Vector, information: Matrix
+) -> tuple[NewtonState, float, Vector, Matrix] | None:
+    """What the first round's sums, which are at 0, say at the best intercept alone: there everyone's terms are scaled alike.
+
+    A first step from 0 would often be far too long. None where that doesn't hold, or where there is no such intercept.
+    """
+    family = params.family
+    scales = family in (Family.POISSON, Family.GAMMA) or (family is Family.BINOMIAL and params.offset is None)
+    observed, expected = total.values["observed"].astype(float), total.values["expected"].astype(float)
+    people = _one(total, "weight")
+    if params.hospital_intercepts or not scales or min(observed[0], expected[0]) <= 0:
         return None
-    start = point.copy()
-    if params.family is not Family.BINOMIAL:
-        start[0] += np.log(observed / expected)
+    ratio = observed[0] / expected[0]
+    if family is Family.BINOMIAL and observed[0] >= people:
+        return None
+    odds = observed[0] / (people - observed[0]) if family is Family.BINOMIAL else ratio
+    point = np.zeros(dimension(params))
+    point[0] = np.log(odds)
+    if not lawful(params, point):
+        return None
+    match family:
+        case Family.BINOMIAL:
+            value += point[0] * observed[0] - people * (np.log1p(odds) - np.log(2))
+            score, information = observed - ratio * expected, information * ratio * (2 - ratio)
+        case Family.POISSON:
+            value += point[0] * observed[0] - (ratio - 1) * expected[0]
+            score, information = observed - ratio * expected, information * ratio
+        case _:
+            value += observed[0] - observed[0] / ratio - people * point[0]
+            score = observed / ratio - expected
+    return newton.begin(point), float(value), score, information
+
+
+def _mean_only(params: GlmParams, total: Released) -> Vector | None:
+    """The intercept by which the fitted outcomes add up to the outcomes, or nearly: to be asked about, where nothing tells it all."""
+    observed, expected = float(total.values["observed"][0]), float(total.values["expected"][0])
+    if params.hospital_intercepts or min(observed, expected) <= 0:
+        return None
+    start = np.zeros(dimension(params))
+    if params.family is Family.NEGATIVE_BINOMIAL:
+        start[0] = np.log(observed / expected)
         return start if lawful(params, start) else None
     share = observed / _one(total, "weight")
-    if not 0 < share < 1 or abs(share - 0.5) < 0.3:
+    if params.family is not Family.BINOMIAL or not 0 < share < 1 or abs(share - 0.5) < 0.3:
         return None
-    start[0] += np.log(share / (1 - share))
+    start[0] = np.log(share / (1 - share))
     return start if lawful(params, start) else None
 
 

@@ -5,6 +5,7 @@ Responsible for: the arithmetic at a hospital, people behind every cell included
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,18 +56,39 @@ class Asked:
     clustered: bool
 
 
-def add_up(frame: Frame, asked: Asked, cells: Cells) -> tuple[dict[str, Vector], NDArray[np.int64]]:
-    """Every field's sums, and the people behind every cell, over all hospitals of a frame (at a hospital: one)."""
-    if "hospital" not in frame.columns:
-        return _of_one(frame, asked, cells)
-    hospital = frame.columns["hospital"]
-    places = np.unique(hospital)
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """One hospital's rows, and what every round has in common.
+
+    Attributes:
+        support: people behind every cell.
+        constant, separated: 1 for each column that doesn't vary here, or is 0/1 and makes the outcome certain here.
+        as_stored: whether each column, as it is stored, is within its bounds.
+        zero_one: whether every outcome is 0 or 1.
+    """
+
+    frame: Frame
+    support: NDArray[np.int64]
+    constant: Vector
+    separated: Vector
+    as_stored: tuple[bool, ...]
+    zero_one: bool
+
+
+def parts_of(frame: Frame, asked: Asked, cells: Cells) -> tuple[Part, ...]:
+    """The hospitals of a frame: at a hospital one, several where frames are pooled."""
+    places = np.unique(frame.columns["hospital"]) if "hospital" in frame.columns else np.zeros(1)
     if len(places) < 2:
-        return _of_one(frame, asked, cells)
-    parts = [_of_one(_rows(frame, hospital == place), asked, cells) for place in places]
+        return (_part(frame, asked, cells),)
+    hospital = frame.columns["hospital"]
+    return tuple(_part(_rows(frame, hospital == place), asked, cells) for place in places)
+
+
+def add_up(parts: tuple[Part, ...], asked: Asked) -> dict[str, Vector]:
+    """Every field's sums, over all hospitals of a frame."""
+    sums = [_of_one(part, asked) for part in parts]
     return (
-        {name: np.sum([sums[name] for sums, _ in parts], axis=0) for name in parts[0][0]},
-        np.sum([support for _, support in parts], axis=0),
+        sums[0] if len(sums) == 1 else {name: np.sum([one[name] for one in sums], axis=0) for name in sums[0]}
     )
 
 
@@ -77,64 +99,84 @@ def _rows(frame: Frame, held: NDArray[np.bool_]) -> Frame:
     )
 
 
-def _of_one(frame: Frame, asked: Asked, cells: Cells) -> tuple[dict[str, Vector], NDArray[np.int64]]:
-    people, p = len(frame.person), len(asked.columns)
+def _part(frame: Frame, asked: Asked, cells: Cells) -> Part:
     support = _support(frame, asked, cells)
+    outcome = frame.columns[asked.outcome.name]
+    return Part(
+        frame=frame,
+        support=support,
+        **_oddities(frame, asked, cells, support),
+        as_stored=tuple(c is None or _is_lawful(frame.columns[c.name], c) for c in asked.columns),
+        zero_one=bool(((outcome == 0) | (outcome == 1)).all()),
+    )
+
+
+def _is_lawful(column: NDArray[Any], covariate: Covariate) -> bool:
+    if covariate.binary:
+        return bool(((column == 0) | (column == 1)).all())
+    return bool(((column >= covariate.low) & (column <= covariate.high)).all())
+
+
+def _of_one(part: Part, asked: Asked) -> dict[str, Vector]:
+    frame, people, p = part.frame, len(part.frame.person), len(asked.columns)
     size = triangle_size(p)
     scalars = ("weight", "value", "saturated", "pearson", "theta score", "theta information", "hospitals")
     sums = {name: np.zeros(1) for name in scalars}
-    sums["people"] = support[[EVERYONE, *cells.outcome]].astype(np.float64)
     sums |= {name: np.zeros(p) for name in ("observed", "expected")}
     sums |= {
         name: np.zeros(size) for name in ("information", "meat", "cluster", "taken out", "meat taken out")
     }
-    sums |= _oddities(frame, asked, cells, support)
+    sums |= {"constant": part.constant, "separated": part.separated}
     if not people:
-        return sums, support
+        return sums
     own = 0.0
     if asked.by_hospital:
         found = _own_intercept(frame, asked)
         if found is None:
             # Everyone alike: whatever the coefficients, its own intercept explains everything, and it adds nothing.
             sums["weight"][0] = _prior(frame, asked, slice(None)).sum()
-            return sums, support
+            return sums
         own = found
         sums["hospitals"][0] = 1
     information, meat = np.zeros((p, p)), np.zeros((p, p))
     weight_x, meat_x, weight_sum, meat_sum = np.zeros(p), np.zeros(p), 0.0, 0.0
+    # Each block of rows is gone through while it is in the cache.
+    columns, rooted = np.ones((p, BLOCK)), np.empty((p, BLOCK))
     for start in range(0, people, BLOCK):
         rows = slice(start, min(start + BLOCK, people))
-        x = _block(frame, asked, rows)
+        x, root = columns[:, : rows.stop - start], rooted[:, : rows.stop - start]
+        _fill(x, part, asked, rows)
         y = values(frame, asked.outcome, rows)
-        prior = _prior(frame, asked, rows)
-        eta = asked.beta @ x + own
+        prior = None if asked.prior is None else values(frame, asked.prior, rows)
+        eta = asked.beta @ x
+        eta += own
         if asked.offset is not None:
             eta += values(frame, asked.offset, rows)
         at = terms(asked.family, y, eta, asked.theta)
-        weight = prior * at.weight
-        sums["weight"] += prior.sum()
-        sums["value"] += prior @ at.value
-        if asked.family is not Family.BINOMIAL or ((y != 0) & (y != 1)).any():
-            sums["saturated"] += prior @ saturated(asked.family, y, asked.theta)
+        weight = _weighed(prior, at.weight)
+        sums["weight"] += len(y) if prior is None else prior.sum()
+        sums["value"] += _weighed(prior, at.value).sum()
+        if asked.family is not Family.BINOMIAL or not part.zero_one:
+            sums["saturated"] += _weighed(prior, saturated(asked.family, y, asked.theta)).sum()
         pearson = (y - at.mean) ** 2 / variance(asked.family, at.mean, asked.theta)
-        sums["pearson"] += prior @ np.minimum(pearson, MOST_PEARSON)
-        sums["observed"] += x @ (prior * at.observed)
-        sums["expected"] += x @ (prior * at.expected)
-        information += _products(x, weight)
+        sums["pearson"] += _weighed(prior, np.minimum(pearson, MOST_PEARSON)).sum()
+        sums["observed"] += x @ _weighed(prior, at.observed)
+        sums["expected"] += x @ _weighed(prior, at.expected)
+        information += _products(x, weight, root)
         if asked.by_hospital:
             weight_x += x @ weight
             weight_sum += weight.sum()
         if asked.robust:
             most = MOST_RESIDUAL * max(asked.outcome.most, 1.0)
-            squared = (prior * np.clip(at.observed - at.expected, -most, most)) ** 2
-            meat += _products(x, squared)
+            squared = _weighed(prior, np.clip(at.observed - at.expected, -most, most)) ** 2
+            meat += _products(x, squared, root)
             if asked.by_hospital:
                 meat_x += x @ squared
                 meat_sum += squared.sum()
         if asked.estimate_theta:
             first, second = theta_derivatives(y, at.mean, asked.theta)
-            sums["theta score"] += prior @ first
-            sums["theta information"] += prior @ second
+            sums["theta score"] += _weighed(prior, first).sum()
+            sums["theta information"] += _weighed(prior, second).sum()
     lower = np.tril_indices(p)
     sums["information"] = information[lower]
     sums["meat"] = meat[lower]
@@ -149,7 +191,20 @@ def _of_one(frame: Frame, asked: Asked, cells: Cells) -> tuple[dict[str, Vector]
         most = MOST_SCORE_PEOPLE * heaviest * widest * max(asked.outcome.most, 1.0)
         score = np.clip(sums["observed"] - sums["expected"], -most, most)
         sums["cluster"] = np.outer(score, score)[lower]
-    return sums, support
+    return sums
+
+
+def _fill(x: Vector, part: Part, asked: Asked, rows: slice) -> None:
+    """Put the columns' values of some rows into x, of shape (p, rows). The intercept is there already."""
+    for index, covariate in enumerate(asked.columns):
+        if covariate is None:
+            continue
+        stored = part.as_stored[index]
+        x[index] = part.frame.columns[covariate.name][rows] if stored else values(part.frame, covariate, rows)
+
+
+def _weighed(prior: Vector | None, each: Vector) -> Vector:
+    return each if prior is None else prior * each
 
 
 def _block(frame: Frame, asked: Asked, rows: slice) -> Vector:
@@ -166,9 +221,9 @@ def _prior(frame: Frame, asked: Asked, rows: slice) -> Vector:
     return values(frame, asked.prior, rows)
 
 
-def _products(x: Vector, weight: Vector) -> Vector:
-    """x diag(weight) x', of which BLAS computes one half since both factors are one array."""
-    root = x * np.sqrt(weight)
+def _products(x: Vector, weight: Vector, root: Vector) -> Vector:
+    """x diag(weight) x', of which BLAS computes one half since both factors are one array: `root`, which is overwritten."""
+    np.multiply(x, np.sqrt(weight), out=root)
     return np.asarray(root @ root.T)
 
 
