@@ -45,6 +45,8 @@ from dure.cohort.relations import (
 CONCEPTS = "dure_concept_sets"
 LINKS = "dure_links"
 LINK = ("block", "hole", "node", "input", *sql.NUMBERS)
+LATE = (Attrition, Included, Stays, Collapsed, Clipped)
+"""What only such nodes read, so that it may wait."""
 ROWS = ("subject_id", "cohort_start_date", "cohort_end_date")
 QUALIFIED = ("person_id", "start_date", "mask")
 
@@ -99,12 +101,8 @@ class Batch:
         self._idle = {node.digest: each for node in graph if (each := self._below(node)) is not None}
         kept = [node for node in graph if not isinstance(node, ConceptIds) and node.digest not in self._idle]
         self.numbers = {**sets} | {node.digest: at for at, node in enumerate(kept)}
-        self.levels = dict[str, int]()
-        self.stores = dict[str, Store]()
-        for node in kept:
-            inputs = [self.real(each).digest for each in node.inputs if not isinstance(each, ConceptIds)]
-            self.levels[node.digest] = 1 + max((self.levels[each] for each in inputs), default=0)
-            self.stores[node.digest] = _store(node, self.levels[node.digest])
+        self.levels = self._leveled(kept)
+        self.stores = {node.digest: _store(node, self.levels[node.digest]) for node in kept}
         self.stages = self._staged(self._blocks(kept))
 
     def roots(self, plan: CohortPlan) -> tuple[Relation, ...]:
@@ -113,6 +111,24 @@ class Batch:
     def real(self, relation: Relation) -> Relation:
         """The relation, or the one below it with the same rows."""
         return self._idle.get(relation.digest, relation)
+
+    def _leveled(self, kept: Sequence[Relation]) -> dict[str, int]:
+        """The level of each node: above its inputs, and as low as can be, but for what ends a plan (`LATE`).
+
+        That is as high as can be: plans of different depths then end together, in fewer blocks and stages.
+        """
+        inputs = {
+            node.digest: [self.real(each).digest for each in node.inputs if not isinstance(each, ConceptIds)]
+            for node in kept
+        }
+        levels = dict[str, int]()
+        for node in kept:
+            levels[node.digest] = 1 + max((levels[each] for each in inputs[node.digest]), default=0)
+        latest = dict.fromkeys(levels, max(levels.values(), default=0))
+        for node in reversed(kept):
+            for each in inputs[node.digest]:
+                latest[each] = min(latest[each], latest[node.digest] - 1)
+        return levels | {node.digest: latest[node.digest] for node in kept if isinstance(node, LATE)}
 
     def _below(self, node: Relation) -> Relation | None:
         if isinstance(node, Attrition) and not node.rules and node.digest not in self.masked:

@@ -71,27 +71,31 @@ def concept_sets_in(table: str, *, maps: bool) -> exp.Query:
 
 
 def _members(items: _Items) -> exp.Query:
-    parts = [*_selected(items, excluded=False), *_selected(items, excluded=True)]
-    if not parts:
+    included, excluded = (_selected(items, excluded=each) for each in (False, True))
+    if not (included or excluded):
         never = [p.equal(p.literal(0), p.literal(1))]
         what = [p.named(p.literal(0), "set_no"), p.column("concept_id", "v")]
         return p.select(what, p.table("concept", "v"), where=never)
+    if not excluded:
+        return p.select(p.columns(KEY, "u"), p.nested(p.union(included), "u"), distinct=True)
+    marked = [
+        p.select([*p.columns(KEY, "m"), p.named(p.literal(mark), "excluded")], p.nested(p.union(parts), "m"))
+        for mark, parts in enumerate((included, excluded))
+        if parts
+    ]
     kept = p.equal(exp.Max(this=p.column("excluded", "u")), p.literal(0))
     return p.select(
-        p.columns(KEY, "u"), p.nested(p.union(parts), "u"), group=p.columns(KEY, "u"), having=kept
+        p.columns(KEY, "u"), p.nested(p.union(marked), "u"), group=p.columns(KEY, "u"), having=kept
     )
 
 
 def _selected(items: _Items, *, excluded: bool) -> list[exp.Query]:
-    """Columns set_no, concept_id, excluded: what the items stand for; nothing for no items."""
+    """Columns set_no, concept_id: what the items stand for; nothing for no items."""
     parts = _with_descendants(items, excluded=excluded)
     mapped = _with_descendants(items, excluded=excluded, mapped=True)
     if mapped:
         parts.append(_mapping_to(p.union(mapped)))
-    if not parts:
-        return []
-    mark = p.named(p.literal(int(excluded)), "excluded")
-    return [p.select([*p.columns(KEY, "m"), mark], p.nested(p.union(parts), "m"))]
+    return parts
 
 
 def _with_descendants(items: _Items, *, excluded: bool, **flags: bool) -> list[exp.Query]:

@@ -177,20 +177,19 @@ def over(
     function: exp.Expr,
     *,
     partition: Sequence[exp.Expr],
-    order: Sequence[exp.Ordered],
+    order: Sequence[exp.Ordered] = (),
     until: str | None = None,
 ) -> exp.Window:
-    """A window function; `until` names the last row of its frame ("1 PRECEDING", "CURRENT ROW"), which begins at the first."""
+    """A window function; `until` ("1 PRECEDING") names the last row of its frame, which begins at the first."""
     spec = None
     if until:
-        last, _, side = until.partition(" ")
+        last, side = until.split()
         spec = exp.WindowSpec(
             kind="ROWS",
             start="UNBOUNDED",
             start_side="PRECEDING",
-            end="CURRENT ROW" if side == "ROW" else exp.Literal.number(last),
-            end_side=None if side == "ROW" else side,
+            end=exp.Literal.number(last),
+            end_side=side,
         )
-    return exp.Window(
-        this=function, partition_by=list(partition), order=exp.Order(expressions=list(order)), spec=spec
-    )
+    ordering = exp.Order(expressions=list(order)) if order else None
+    return exp.Window(this=function, partition_by=list(partition), order=ordering, spec=spec)

@@ -521,25 +521,38 @@ def _islands(who: Sequence[str], rows: exp.Query, pad: int, unpad: int) -> exp.Q
         p.nested(rows, "w"),
     )
 
-    def running(function: exp.Expr, alias: str, until: str, *last: str) -> exp.Window:
-        order = [
-            p.ordered(p.column("start_date", alias)),
-            *(p.ordered(p.column(name, alias), descending=True) for name in ("end_date", *last)),
-        ]
+    def over(function: exp.Expr, alias: str, *order: exp.Ordered, until: str | None = None) -> exp.Window:
         return p.over(function, partition=p.columns(who, alias), order=order, until=until)
 
-    reach = running(exp.Max(this=p.column("end_date", "x")), "x", "1 PRECEDING")
-    opens = _case(p.at_least(reach, p.column("start_date", "x")), p.literal(0), p.literal(1))
-    opened = p.select([*p.columns(stay, "x"), p.named(opens, "opens")], p.nested(padded, "x"))
-    # Of equal rows either may open an island; whichever did has to come first here, or the others fall out of it.
-    island = running(exp.Sum(this=p.column("opens", "y")), "y", "CURRENT ROW", "opens")
-    marked = p.select([*p.columns(stay, "y"), p.named(island, "island")], p.nested(opened, "y"))
-    return p.select(
+    def furthest() -> exp.Expr:
+        return exp.Max(this=p.column("end_date", "x"))
+
+    begins, ends = (p.ordered(p.column(name, "x"), descending=at > 0) for at, name in enumerate(stay[-2:]))
+    reached = p.select(
         [
-            *p.columns(who, "z"),
-            p.named(exp.Min(this=p.column("start_date", "z")), "start_date"),
-            p.named(p.later(exp.Max(this=p.column("end_date", "z")), -unpad), "end_date"),
+            *p.columns(stay, "x"),
+            p.named(over(furthest(), "x", begins, ends, until="1 PRECEDING"), "before"),
+            p.named(over(furthest(), "x"), "in_all"),
         ],
-        p.nested(marked, "z"),
-        group=p.columns((*who, "island"), "z"),
+        p.nested(padded, "x"),
     )
+    before = p.column("before", "y")
+    first = exp.Is(this=before, expression=exp.Null())
+    opens = exp.LT(this=before.copy(), expression=p.column("start_date", "y"))
+    # An island reaches as far as anything did before the next one; one that ends before it begins is a row by itself.
+    order = [p.ordered(p.column(name, "y")) for name in ("start_date", "before")]
+    until_next = over(exp.Lead(this=before.copy()), "y", *order)
+    end = _case(
+        exp.LT(this=p.column("end_date", "y"), expression=p.column("start_date", "y")),
+        p.column("end_date", "y"),
+        exp.Coalesce(this=until_next, expressions=[p.column("in_all", "y")]),
+    )
+    islands = p.select(
+        [*p.columns(stay[:-1], "y"), p.named(end, "end_date")],
+        p.nested(reached, "y"),
+        where=[exp.Paren(this=exp.Or(this=first, expression=opens))],
+    )
+    if unpad == 0:
+        return islands
+    shorter = p.named(p.later(p.column("end_date", "z"), -unpad), "end_date")
+    return p.select([*p.columns(stay[:-1], "z"), shorter], p.nested(islands, "z"))

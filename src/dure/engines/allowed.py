@@ -30,7 +30,7 @@ OPERATORS: tuple[type[exp.Expr], ...] = (
     exp.Add, exp.Sub, exp.Mul, exp.Div, exp.Case, exp.If, exp.Cast,
 )  # fmt: skip
 FUNCTIONS: tuple[type[exp.Expr], ...] = (
-    exp.Count, exp.Sum, exp.Min, exp.Max, exp.Coalesce, exp.Nullif, exp.Length, exp.RowNumber, exp.Extract, exp.DateDiff,
+    exp.Count, exp.Sum, exp.Min, exp.Max, exp.Coalesce, exp.Nullif, exp.Length, exp.RowNumber, exp.Lead, exp.Extract, exp.DateDiff,
 )  # fmt: skip
 ALLOWED = frozenset(SHAPES + OPERATORS + FUNCTIONS)
 TYPES = frozenset({exp.DType.BIGINT, exp.DType.INT, exp.DType.DOUBLE, exp.DType.DATE})

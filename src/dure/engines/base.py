@@ -82,24 +82,25 @@ class TakesNumbers(Protocol):
         """Keep whole numbers under `name` for later trees, as `Engine.temporary` does with rows."""
         ...
 
-    def written(self, tree: exp.Query, *, coming: Collection[str]) -> "Written":
-        """A tree, judged and written out: by another thread, while the engine works on the one before.
+    def written(self, name: str, tree: exp.Query, *, coming: Collection[str]) -> "Written":
+        """What `temporary` would run, judged and parsed: by another thread, while the engine works on the one before.
 
         Args:
-            coming: temporary tables that will be there when it is asked.
+            coming: temporary tables that will be there when it is run.
         """
         ...
 
-    def temporary_written(self, name: str, query: "Written") -> None:
-        """As `Engine.temporary`, of a tree that is written already."""
+    def temporary_written(self, written: "Written") -> None:
+        """As `Engine.temporary`, of what is written already."""
         ...
 
 
 @dataclass(frozen=True, kw_only=True)
 class Written:
-    """A tree that an engine has judged, as that engine's text."""
+    """The making of a temporary table, as a statement that only the engine that wrote it reads."""
 
-    text: str
+    name: str
+    statement: object
 
 
 @runtime_checkable

@@ -291,11 +291,11 @@ def _together(
     batch = Batch(plans, sets, attrition=attrition)
     blocks = sum(len(stage.blocks) for stage in batch.stages)
     coming = frozenset(stage.store.name for stage in batch.stages)
-    queries = (engine.written(batch.query(stage), coming=coming) for stage in batch.stages)
+    making = (engine.written(stage.store.name, batch.query(stage), coming=coming) for stage in batch.stages)
     with _Temporary(engine) as temporary:
         temporary.numbers(LINKS, batch.links())
-        for stage, query in zip(batch.stages, _one_ahead(queries), strict=True):
-            temporary.make_written(stage.store.name, query)
+        for stage, written in zip(batch.stages, _one_ahead(making), strict=True):
+            temporary.make_written(written)
             for name in stage.done_with:
                 temporary.drop(name)
             advance(len(plans) * len(stage.blocks) / blocks)
@@ -360,11 +360,11 @@ class _Temporary:
         self.present.add(name)
         self.engine.temporary(name, query)
 
-    def make_written(self, name: str, query: Written) -> None:
+    def make_written(self, written: Written) -> None:
         """What only an engine that `TakesNumbers` is asked for."""
         assert isinstance(self.engine, TakesNumbers)
-        self.present.add(name)
-        self.engine.temporary_written(name, query)
+        self.present.add(written.name)
+        self.engine.temporary_written(written)
 
     def numbers(self, name: str, columns: Mapping[str, Sequence[int]]) -> None:
         """What only an engine that `TakesNumbers` is asked for."""

@@ -11,6 +11,7 @@ always lets itself read and write. Both hold what a query could read anyway, and
 import shutil
 import struct
 import tempfile
+import warnings
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -49,6 +50,9 @@ LOCKS = (
 )
 """In this order: the last one makes the others final. Given at connect time their order isn't kept."""
 
+warnings.filterwarnings("ignore", message="Arrow output on a DB-API result", category=UserWarning)
+"""The advice is to plan each query twice, which costs more than the copy it saves."""
+
 _TYPES = {
     "BIGINT": ColumnType.INTEGER,
     "INTEGER": ColumnType.INTEGER,
@@ -80,6 +84,7 @@ class DuckDBEngine:
         self.dataset = dataset
         self._opened = opened
         self._connection = connection
+        self._parser = connection.cursor()
         self._spill = spill
         known = readable(dataset.cdm_version)
         self._model = {name: found for name, found in _model_columns(connection).items() if name in known}
@@ -98,17 +103,22 @@ class DuckDBEngine:
         return found
 
     def query(self, tree: exp.Query) -> pa.Table:
-        text = self.written(tree).text
-        self._one(text, duckdb.StatementType.SELECT)
+        asked = self._one(self._text(tree, ()), duckdb.StatementType.SELECT)
         with _explained(self._spill):
-            return _narrow(self._connection.sql(text).to_arrow_table())
+            return _narrow(self._run(asked).to_arrow_table())
 
     def temporary(self, name: str, tree: exp.Query) -> None:
-        self.temporary_written(name, self.written(tree))
+        self.temporary_written(self.written(name, tree))
 
-    def temporary_written(self, name: str, query: Written) -> None:
+    def written(self, name: str, tree: exp.Query, *, coming: Collection[str] = ()) -> Written:
         self._check_name(name)
-        self._keep(name, query.text)
+        return self._making(name, self._text(tree, coming))
+
+    def temporary_written(self, written: Written) -> None:
+        self._run(written.statement)
+        self._temporary.pop(written.name, None)
+        described = self._run(f'SELECT * FROM "{written.name}" LIMIT 0').description  # noqa: S608 - a plain name
+        self._temporary[written.name] = {str(column[0]): _type(str(column[1])) for column in described}
 
     def temporary_numbers(self, name: str, columns: Mapping[str, Sequence[int]]) -> None:
         for each in (name, *columns):
@@ -117,7 +127,7 @@ class DuckDBEngine:
         arriving = f"{name}_arriving"
         self._connection.register(arriving, numbers)
         try:
-            self._keep(name, f'SELECT * FROM "{arriving}"')  # noqa: S608 - a plain name
+            self.temporary_written(self._making(name, f'SELECT * FROM "{arriving}"'))  # noqa: S608 - a plain name
         finally:
             self._connection.unregister(arriving)
 
@@ -128,19 +138,13 @@ class DuckDBEngine:
         if not NAME.fullmatch(name) or name in self._model:
             raise refusal(f"'{name}' can't name what is kept", "Choose a plain name the model doesn't have.")
 
-    def _keep(self, name: str, text: str) -> None:
-        making = f'CREATE OR REPLACE TEMPORARY TABLE "{name}" AS {text}'
-        self._run(self._one(making, duckdb.StatementType.CREATE))
-        self._temporary.pop(name, None)
-        described = self._run(f'SELECT * FROM "{name}" LIMIT 0').description  # noqa: S608 - a plain name
-        self._temporary[name] = {str(column[0]): _type(str(column[1])) for column in described}
-
     def drop(self, name: str) -> None:
         if name in self._temporary:
             self._run(f'DROP TABLE IF EXISTS temp."{name}"')
             del self._temporary[name]
 
     def close(self) -> None:
+        self._parser.close()
         self._connection.close()
         shutil.rmtree(self._spill, ignore_errors=True)
 
@@ -150,19 +154,23 @@ class DuckDBEngine:
     def __exit__(self, *exc: object) -> None:
         self.close()
 
-    def written(self, tree: exp.Query, *, coming: Collection[str] = ()) -> Written:
+    def _text(self, tree: exp.Query, coming: Collection[str]) -> str:
         judge(tree, lambda name: name in coming or self.has(name))
-        return Written(text=tree.sql(dialect="duckdb", identify=True, comments=False, copy=False))
+        return tree.sql(dialect="duckdb", identify=True, comments=False, copy=False)
+
+    def _making(self, name: str, text: str) -> Written:
+        making = f'CREATE OR REPLACE TEMPORARY TABLE "{name}" AS {text}'
+        return Written(name=name, statement=self._one(making, duckdb.StatementType.CREATE))
 
     def _one(self, text: str, kind: duckdb.StatementType) -> duckdb.Statement:
         """The text as one parsed statement of a kind: a text that became two, or something else, is never run."""
         with _explained(self._spill):
-            statements = self._connection.extract_statements(text)
+            statements = self._parser.extract_statements(text)
         if len(statements) != 1 or statements[0].type != kind:
             raise refusal("it isn't one SELECT to DuckDB", "Ask one question at a time.")
         return statements[0]
 
-    def _run(self, statement: duckdb.Statement | str) -> duckdb.DuckDBPyConnection:
+    def _run(self, statement: object) -> duckdb.DuckDBPyConnection:
         with _explained(self._spill):
             return self._connection.execute(statement)
 

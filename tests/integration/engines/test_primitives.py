@@ -169,9 +169,8 @@ CASES = {
     "the reach of the rows before": lambda: of_rows(
         p.over(exp.Max(this=DAY), partition=[PERSON], order=[p.ordered(ID.copy())], until="1 PRECEDING")
     ),
-    "a running total": lambda: of_rows(
-        p.over(exp.Sum(this=p.literal(1)), partition=[PERSON], order=BY_DAY, until="CURRENT ROW")
-    ),
+    "the reach of all rows": lambda: of_rows(p.over(exp.Max(this=DAY), partition=[PERSON])),
+    "the value of the next row": lambda: of_rows(p.over(exp.Lead(this=DAY), partition=[PERSON], order=[p.ordered(ID.copy())])),
     "rows of several queries": lambda: p.union([of_rows(p.big(PERSON)), of_rows(VISIT), of_rows(p.no(exp.DType.BIGINT))]),
     "distinct rows of several queries": lambda: p.union(
         [p.select([PERSON], p.table("measurement", "m")), p.select([p.column("number", "v")], SOME.copy())], distinct=True

@@ -153,10 +153,10 @@ def test_the_cache_keeps_what_was_asked_for_last_within_its_bound(engine):
 def test_what_fails_in_a_set_doesnt_stop_the_rest(engine, monkeypatch):
     wrong = planned(1, days=77)
 
-    def temporary(name, query, make=engine.temporary_written):
+    def temporary(written, make=engine.temporary_written):
         if any(links["number_0"].count(-77) for links in made):
             raise QueryFailed("no", where="here", mend="none")
-        make(name, query)
+        make(written)
 
     made = []
     keep = engine.temporary_numbers

@@ -7,7 +7,7 @@ and deep nesting, each with its JSON path. Not responsible for: what the propert
 import json
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from difflib import get_close_matches
 from typing import Any, NoReturn
@@ -23,16 +23,24 @@ PROPERTY = re.compile(r"[A-Za-z][A-Za-z0-9]*")
 """How the format names properties, in every version; what is named otherwise is somebody's own note."""
 
 
+PLAIN = frozenset({str, bool, type(None)})
+"""Types of values that need no check."""
+
+Place = tuple["Place", str | int] | str
+"""Where a value stands: what is around it and the name or number there; or the path of a whole document. Nearly all are never
+asked for, so a path is written (`path_of`) only when it is."""
+
+
 @dataclass(frozen=True)
 class _Pairs:
-    """An object as the text writes it, before duplicate keys are looked for."""
+    """An object that the text gives a property twice, until its place is known."""
 
     pairs: list[tuple[str, Any]]
 
 
 @dataclass(frozen=True)
 class _Digits:
-    """An integer as the text writes it: turning a million digits into a number is an attack in itself."""
+    """A number as the text writes it that isn't one to keep, until its place is known."""
 
     text: str
 
@@ -45,7 +53,7 @@ def read(source: bytes | str | dict[str, Any]) -> "Part":
         NotCirce: a duplicate key, NaN, or a number that no database holds.
     """
     raw = source if isinstance(source, dict) else _load(source, "$")
-    return Part(_checked(raw, "$", 0), "$")
+    return Part(_checked(raw, "$", 0), "$", [])
 
 
 def _load(source: bytes | str, where: str) -> Any:
@@ -55,7 +63,7 @@ def _load(source: bytes | str, where: str) -> Any:
         )
     try:
         text = source.decode("utf-8-sig") if isinstance(source, bytes) else source.removeprefix("\ufeff")
-        return json.loads(text, object_pairs_hook=_Pairs, parse_int=_Digits, parse_float=_Digits)
+        return json.loads(text, object_pairs_hook=_object, parse_int=_digits, parse_float=_digits)
     except UnicodeDecodeError as error:
         raise NotJson(
             f"Byte {error.start} isn't UTF-8.", where=where, mend="Save the file as UTF-8."
@@ -76,48 +84,62 @@ def _too_deep(where: str) -> NotJson:
     )
 
 
-def _checked(value: Any, path: str, depth: int) -> Any:
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any] | _Pairs:
+    found = dict(pairs)
+    return found if len(found) == len(pairs) else _Pairs(pairs)
+
+
+def _digits(text: str) -> int | Decimal | _Digits:
+    number = _number(text)
+    return _Digits(text) if number is None else number
+
+
+def _checked(value: Any, place: Place, depth: int) -> Any:
+    if type(value) in PLAIN:
+        return value
     if depth > MAX_DEPTH:
-        raise _too_deep(_shortened(path))
+        raise _too_deep(_shortened(path_of(place)))
     match value:
-        case None | bool() | str():
-            return value
-        case _Digits(text=text):
-            return _number(text, path)
-        case int() | float() | Decimal():
-            return _number(repr(value) if isinstance(value, float) else str(value), path)
-        case _Pairs(pairs=pairs):
-            found: dict[str, Any] = {}
-            for key, item in pairs:
-                if key in found:
-                    raise NotCirce(
-                        f"The property {_quoted(key)} is there twice.",
-                        where=join(path, key),
-                        mend="Keep one of them.",
-                    )
-                found[key] = _checked(item, join(path, key), depth + 1)
-            return found
         case dict():
-            for key in value:
-                if not isinstance(key, str):
-                    raise _wrong(path, "property names that are text")
-            return {key: _checked(item, join(path, key), depth + 1) for key, item in value.items()}
+            found: dict[str, Any] = {}
+            for key, item in value.items():
+                if type(key) is not str:
+                    raise _wrong(place, "property names that are text")
+                found[key] = item if type(item) in PLAIN else _checked(item, (place, key), depth + 1)
+            return found
         case list() | tuple():
-            return [_checked(item, f"{path}[{at}]", depth + 1) for at, item in enumerate(value)]
+            return [_checked(item, (place, at), depth + 1) for at, item in enumerate(value)]
+        case int() | float() | Decimal():
+            number = _number(repr(value) if isinstance(value, float) else str(value))
+            if number is None:
+                raise _wrong(place, _wanted(value))
+            return number
+        case _Digits(text=text):
+            raise _wrong(place, _wanted(text))
+        case _Pairs(pairs=pairs):
+            keys = [key for key, _ in pairs]
+            twice = next(key for at, key in enumerate(keys) if key in keys[:at])
+            raise NotCirce(
+                f"The property {_quoted(twice)} is there twice.",
+                where=path_of((place, twice)),
+                mend="Keep one of them.",
+            )
         case _:
-            raise _wrong(path, "a JSON value")
+            raise _wrong(place, "a JSON value")
 
 
-def _number(text: str, path: str) -> int | Decimal:
+def _number(text: str) -> int | Decimal | None:
+    """None where no database holds it, found before it is made: turning a million digits into a number is an attack in itself."""
     digits = text.lstrip("-")
     if digits.isdigit():
-        if len(digits) <= 19 and abs(int(text)) <= MAX_INTEGER:
-            return int(text)
-        raise _wrong(path, "an integer of at most 64 bits")
+        return int(text) if len(digits) <= 19 and abs(int(text)) <= MAX_INTEGER else None
     number = _decimal(text) if len(text) <= 400 else None
-    if number is not None and number.is_finite() and number.copy_abs() <= MAX_DECIMAL:
-        return number
-    raise _wrong(path, "a number below 10 to the 14th")
+    return number if number is not None and number.is_finite() and number.copy_abs() <= MAX_DECIMAL else None
+
+
+def _wanted(text: object) -> str:
+    whole = str(text).lstrip("-").isdigit()
+    return "an integer of at most 64 bits" if whole else "a number below 10 to the 14th"
 
 
 def _decimal(text: str) -> Decimal | None:
@@ -128,9 +150,16 @@ def _decimal(text: str) -> Decimal | None:
         return None
 
 
-def join(path: str, key: str) -> str:
-    """The JSON path of a property."""
-    return f"{path}.{key}" if key.isidentifier() and len(key) <= 80 else f"{path}[{_quoted(key)}]"
+def path_of(place: Place) -> str:
+    """The JSON path."""
+    steps = []
+    while not isinstance(place, str):
+        place, step = place
+        if isinstance(step, int):
+            steps.append(f"[{step}]")
+        else:
+            steps.append(f".{step}" if step.isidentifier() and len(step) <= 80 else f"[{_quoted(step)}]")
+    return place + "".join(reversed(steps))
 
 
 def _quoted(text: str) -> str:
@@ -141,20 +170,25 @@ def _shortened(path: str) -> str:
     return path if len(path) <= 300 else f"{path[:150]}…{path[-140:]}"
 
 
-def _wrong(path: str, wanted: str) -> NotCirce:
-    return NotCirce(f"Here belongs {wanted}.", where=_shortened(path), mend="Correct the value.")
+def _wrong(place: Place, wanted: str) -> NotCirce:
+    return NotCirce(f"Here belongs {wanted}.", where=_shortened(path_of(place)), mend="Correct the value.")
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True, eq=False)
 class Part:
-    """A value and its JSON path; every method raises `NotCirce` when the value isn't what was asked for.
+    """A value and where it stands; every method raises `NotCirce` when the value isn't what was asked for.
 
     `heard` collects, for the whole document, what has no effect or another than it seems.
     """
 
     value: Any
-    path: str
-    heard: list[Warned] = field(default_factory=list, compare=False, repr=False)
+    place: Place
+    heard: list[Warned]
+
+    @property
+    def path(self) -> str:
+        """The JSON path."""
+        return path_of(self.place)
 
     @property
     def says_nothing(self) -> bool:
@@ -168,7 +202,7 @@ class Part:
         )
 
     def wrong(self, wanted: str) -> NoReturn:
-        raise _wrong(self.path, wanted)
+        raise _wrong(self.place, wanted)
 
     def text(self) -> str:
         if not isinstance(self.value, str):
@@ -205,7 +239,7 @@ class Part:
     def items(self) -> "list[Part]":
         if not isinstance(self.value, list):
             self.wrong("a list")
-        return [Part(item, f"{self.path}[{at}]", self.heard) for at, item in enumerate(self.value)]
+        return [Part(item, (self.place, at), self.heard) for at, item in enumerate(self.value)]
 
     def fields(self) -> "Fields":
         if not isinstance(self.value, dict):
@@ -216,7 +250,7 @@ class Part:
         """The document that a text holds, or the part itself: web services nest a definition as text."""
         if not isinstance(self.value, str):
             return self
-        return Part(_checked(_load(self.value, self.path), self.path, 0), self.path, self.heard)
+        return Part(_checked(_load(self.value, self.path), self.place, 0), self.place, self.heard)
 
 
 class Fields:
@@ -231,7 +265,7 @@ class Fields:
         """The property, or None where it is absent or null."""
         self._known.append(key)
         value = self._left.pop(key, None)
-        return None if value is None else Part(value, join(self.part.path, key), self.part.heard)
+        return None if value is None else Part(value, (self.part.place, key), self.part.heard)
 
     def need(self, key: str) -> Part:
         part = self.take(key)
@@ -249,7 +283,7 @@ class Fields:
     def rest(self) -> Iterator[tuple[str, Part]]:
         """What hasn't been asked for and says something, by name."""
         for key, value in self._left.items():
-            part = Part(value, join(self.part.path, key), self.part.heard)
+            part = Part(value, (self.part.place, key), self.part.heard)
             if not part.says_nothing:
                 yield key, part
 

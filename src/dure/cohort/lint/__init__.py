@@ -6,7 +6,7 @@ and the line that yields it. Not responsible for: refusing (`parse`), nor for an
 
 from typing import Any
 
-from dure.cohort.circe.document import join, read
+from dure.cohort.circe.document import read
 from dure.cohort.circe.parse import parse
 from dure.cohort.lint import exits, logic, sets, values, windows
 from dure.cohort.lint.finding import Check, Finding, Severity
@@ -35,7 +35,7 @@ def lint(source: bytes | str | dict[str, Any]) -> tuple[Finding, ...]:
         )
     root, prefix = read(source), "$"
     if "expression" in root.value:
-        root, prefix = root.fields().need("expression").embedded(), join("$", "expression")
+        root, prefix = root.fields().need("expression").embedded(), "$.expression"
     subject = Subject(expression=expression, raw=root.value, prefix=prefix)
     found = [finding for family in FAMILIES for finding in family.find(subject)]
     return tuple(sorted(found, key=lambda each: list(Severity).index(each.check.severity)))

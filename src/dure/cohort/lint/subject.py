@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import Any
 
 from dure.cohort import notation
-from dure.cohort.circe.document import join
+from dure.cohort.circe.document import path_of
 from dure.cohort.circe.nodes import CohortExpression, Correlated, Criterion, Filter, Group
 from dure.cohort.lint.finding import Check, Finding
 
@@ -41,7 +41,7 @@ class Subject:
     def found(self, check: Check, place: Place, **values: object) -> Finding:
         path = self.prefix
         for part in place:
-            path = f"{path}[{part}]" if isinstance(part, int) else join(path, part)
+            path = path_of((path, part))
         return Finding(check=check, path=path, values=values)
 
     def at(self, place: Place) -> Any:
