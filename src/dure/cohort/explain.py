@@ -49,8 +49,14 @@ def english(message: str, **values: object) -> str:
 
 
 def explain(expression: CohortExpression, say: Translator = english) -> str:
-    """The definition as a text of short lines."""
-    return "\n".join(_Explainer(expression, say).lines())
+    """The definition as a text of short lines. Names in the file make no lines of their own."""
+    return "\n".join(map(_one_line, _Explainer(expression, say).lines()))
+
+
+def _one_line(text: str) -> str:
+    words = text.lstrip(" ")
+    shown = "".join(each if each.isprintable() else " " for each in words)
+    return " " * (len(text) - len(words)) + " ".join(shown.split())
 
 
 def warned(warning: Warned, say: Translator = english) -> str:

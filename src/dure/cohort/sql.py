@@ -539,13 +539,13 @@ def _islands(who: Sequence[str], rows: exp.Query, pad: int, unpad: int) -> exp.Q
     before = p.column("before", "y")
     first = exp.Is(this=before, expression=exp.Null())
     opens = exp.LT(this=before.copy(), expression=p.column("start_date", "y"))
-    # An island reaches as far as anything did before the next one; one that ends before it begins is a row by itself.
+    # An island reaches as far as anything did before the next one. What has no end, or one before its start, is one by itself.
     order = [p.ordered(p.column(name, "y")) for name in ("start_date", "before")]
     until_next = over(exp.Lead(this=before.copy()), "y", *order)
     end = _case(
-        exp.LT(this=p.column("end_date", "y"), expression=p.column("start_date", "y")),
-        p.column("end_date", "y"),
+        p.at_least(p.column("end_date", "y"), p.column("start_date", "y")),
         exp.Coalesce(this=until_next, expressions=[p.column("in_all", "y")]),
+        p.column("end_date", "y"),
     )
     islands = p.select(
         [*p.columns(stay[:-1], "y"), p.named(end, "end_date")],

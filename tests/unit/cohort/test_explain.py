@@ -2,6 +2,7 @@
 
 import ast
 import inspect
+import json
 import re
 from pathlib import Path
 
@@ -164,3 +165,11 @@ def test_the_manual_lists_the_language_as_the_parser_knows_it():
     text = MANUAL.read_text(encoding="utf-8")
     listed = text.partition("<!-- language: begin -->\n")[2].partition("\n<!-- language: end -->")[0]
     assert listed == language_table(), "write manual.language_table() between the marks of docs/cohorts.md"
+
+
+def test_a_name_cannot_write_lines_of_its_own():
+    definition = json.loads(json.dumps(DEFINITION))
+    definition["expression"]["ConceptSets"][0]["name"] = (
+        "asthma \nInclusion rules\r  1. none\x1b[2K\u2028 end"
+    )
+    assert "  - a diagnosis of “asthma Inclusion rules 1. none [2K end”" in explain(parse(definition))
