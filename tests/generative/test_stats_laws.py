@@ -4,6 +4,7 @@ Integers to the last bit; floats in any order of hospitals to the last bit, and 
 the statistic states.
 """
 
+from dataclasses import replace
 from functools import reduce
 
 import numpy as np
@@ -21,6 +22,7 @@ from dure.stats.conditional_kernel import Ties
 from dure.stats.counts import CountsParams
 from dure.stats.covariance import CovarianceParams
 from dure.stats.cox import CoxState
+from dure.stats.cox_lasso import CoxLassoParams
 from dure.stats.cox_model import Clock, CoxParams
 from dure.stats.cox_one_baseline import Compared, OneBaselineParams, OneBaselineState, Told
 from dure.stats.design import binary, continuous
@@ -33,6 +35,7 @@ from dure.stats.log_rank import LogRankParams
 from dure.stats.mixed_model import MixedModelParams, MixedModelState
 from dure.stats.moments import MomentsParams
 from dure.stats.pathways import PathwaysParams
+from dure.stats.penalised_path import PathState, Sparse
 from dure.stats.profile import ProfileParams
 from dure.stats.quantiles import QuantilesParams
 from dure.stats.rates import RatesParams
@@ -294,6 +297,24 @@ def fine_gray(rng, rows):
     return params, Frame(person=np.arange(rows), columns={name: columns[name] for name in names})
 
 
+def cox_lasso(rng, rows):
+    """Sparse covariates, with and without a fold left out."""
+    folds = int(rng.integers(1, 4))
+    params = CoxLassoParams(
+        covariates=(binary("a"), binary("b"), continuous("visits", 0, 20), binary("c")),
+        penalties=(0.1, 0.01),
+        ties=("efron", "breslow")[rng.integers(2)],
+        delayed=bool(rng.integers(2)),
+        fold=int(rng.integers(folds)),
+        folds=folds,
+    )
+    dense = (rng.random((rows, 4)) < [0.5, 0.1, 0.3, 0.02]) * np.array([1, 1, 2.5, 1])
+    columns = cox_columns(rng, rows)
+    columns = {name: columns[name] for name in ALL["cox_lasso"].columns(params)}
+    matrices = {"covariates": sparse.csr_array(dense)}
+    return params, Frame(person=np.arange(rows), columns=columns, matrices=matrices)
+
+
 def cox_one_baseline(rng, rows):
     model, columns = cox_model(rng, with_clock=False), cox_columns(rng, rows)
     params = OneBaselineParams(model=model, intervals=30, clock=tuple(np.linspace(0, 1, 30).tolist()))
@@ -381,6 +402,7 @@ EXAMPLES = {
     "counts": counts,
     "covariance": covariance,
     "cox": cox,
+    "cox_lasso": cox_lasso,
     "cox_one_baseline": cox_one_baseline,
     "fine_gray": fine_gray,
     "glm": glm,
@@ -402,6 +424,11 @@ COX_POINT = newton.begin(np.array([0.4, -0.03, 1.2, 0.05]))
 LATER = {
     "cox": CoxState(newton=COX_POINT, last=True),
     "cox_one_baseline": with_a_hazard(COX_POINT),
+    "cox_lasso": PathState(
+        asked=Sparse(index=(1, 3), value=(0.7, -0.2)),
+        origin=Sparse(index=(), value=()),
+        gradient=Sparse(index=(), value=()),
+    ),
     "fine_gray": CoxState(newton=COX_POINT, last=True),
     "conditional": ConditionalState(newton=newton.begin(np.array([0.7, -0.3, 0.002]))),
     "mixed_model": MixedModelState(ratio=0.3, low=0.1, high=None, asked=0),
@@ -456,7 +483,7 @@ def test_laws(name, seed, rows, hospitals, is_harsh):
     if is_harsh:
         frame, place = harsh(frame, place)
     if statistic.splits_by is SplitsBy.SITE:
-        frame = Frame(person=frame.person, columns={**frame.columns, "hospital": place})
+        frame = replace(frame, columns={**frame.columns, "hospital": place})
     parts = [
         Frame(
             person=frame.person[place == h],

@@ -9,6 +9,7 @@ from dure.stats.conditional import Conditional
 from dure.stats.counts import Counts
 from dure.stats.covariance import Covariance
 from dure.stats.cox import Cox
+from dure.stats.cox_lasso import CoxLasso
 from dure.stats.cox_one_baseline import CoxOneBaseline
 from dure.stats.fine_gray import FineGray
 from dure.stats.glm import Glm
@@ -33,6 +34,7 @@ ALL: dict[str, Statistic[Any, Any, Any]] = {
     Counts.name: Counts(),
     Covariance.name: Covariance(),
     Cox.name: Cox(),
+    CoxLasso.name: CoxLasso(),
     CoxOneBaseline.name: CoxOneBaseline(),
     FineGray.name: FineGray(),
     Glm.name: Glm(),

@@ -146,12 +146,17 @@ def risk(followed: Followed, beta: Floats, origin: float = 0.0) -> tuple[Floats,
         origin: taken off the linear predictor. What is the same for everyone cancels out of a risk set.
     """
     eta = followed.x @ beta - origin
+    return eta, relative(followed, eta)
+
+
+def relative(followed: Followed, eta: Floats) -> Floats:
+    """Each row's weighted relative hazard (0 where idle), at its linear predictor. Shapes (n,)."""
     r = np.exp(eta)
     if followed.weight is not None:
         r *= followed.weight
     if followed.idle is not None:
         r[followed.idle] = 0
-    return eta, r
+    return np.asarray(r)
 
 
 def time_sums(followed: Followed, r: Floats, ties: Ties) -> TimeSums:
@@ -203,6 +208,8 @@ def by_time(
     Args:
         rows: which rows of x they are; None is all.
     """
+    if not x.shape[1]:
+        return _add_up(place, r, times), np.zeros((times, 0))
     # Sorting short integers takes time in proportion to their number.
     order = np.argsort(place.astype(np.uint16) if times <= SHORT else place, kind="stable")
     starts = np.zeros(times + 1, dtype=np.int64)

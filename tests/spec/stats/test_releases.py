@@ -32,6 +32,7 @@ from dure.stats.conditional import ConditionalParams
 from dure.stats.conditional_kernel import Ties
 from dure.stats.counts import CountsParams
 from dure.stats.covariance import CovarianceParams
+from dure.stats.cox_lasso import CoxLassoParams
 from dure.stats.cox_model import Clock, CoxParams
 from dure.stats.cox_one_baseline import OneBaselineParams
 from dure.stats.design import binary, continuous
@@ -169,6 +170,21 @@ EXAMPLES = {
         },
         tells="No time and no risk set. Of few 0/1 covariates, in many rounds, how many people have each combination. `cluster`, of"
         " few hospitals, how far they are apart.",
+    ),
+    "cox_lasso": Example(
+        of="p covariates, in folds",
+        sizes={"p": 10},
+        make=lambda p: CoxLassoParams(covariates=covariates(p), penalties=(0.1, 0.01), folds=5),
+        grows={
+            "people": "3",
+            "value": "1",
+            "observed": "p+1",
+            "expected": "p+1",
+            "squares": "p+1",
+            "value of everyone": "1",
+            "everyone": "2·p+3",
+        },
+        tells="How many have each 0/1 covariate, with the event and without; no pair of covariates, no time, no risk set.",
     ),
     "cox_one_baseline": Example(
         of="p covariates, t intervals, delayed entry",
