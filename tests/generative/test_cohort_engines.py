@@ -8,7 +8,7 @@ from random import Random
 import duckdb
 import pyarrow as pa
 import pytest
-from hypothesis import Phase, given, settings
+from hypothesis import Phase, example, given, settings
 from hypothesis import strategies as st
 from sqlglot import ErrorLevel, parse
 
