@@ -41,14 +41,21 @@ HARM = np.array([0.6, 0.5, -0.4, 0.6, 0.3, 0.3, 0, 0, 0.4, 0])
 BY_AGE = (0.35, 0.4)
 """Of the choice and of every outcome, by ten years."""
 LEAST_PEOPLE = 10
+PER_DAY = 4e-5
 
 
 @dataclass(frozen=True, kw_only=True)
 class Hospital:
-    """One simulated hospital: people with times for the outcome, then for each negative control; and their covariates."""
+    """One simulated hospital.
+
+    Attributes:
+        outcomes: people with times for the outcome, then for each negative control.
+        log_hazard: of any outcome a day, in the comparator. Shape (n,).
+    """
 
     outcomes: tuple[Compared, ...]
     covariates: sparse.csr_array
+    log_hazard: NDArray[np.float64]
 
 
 def spec_of(controls: int, **fields: Any) -> Effect:
@@ -80,7 +87,7 @@ def simulate(
         target = rng.random(people) < expit(leaning - 0.5 + flags @ CHOICE + BY_AGE[0] * decades)
         order = np.argsort(~target, kind="stable")
         flags, age, decades, target = flags[order], age[order], decades[order], target[order]
-        harm = flags @ HARM + BY_AGE[1] * decades
+        harm = np.log(PER_DAY) + flags @ HARM + BY_AGE[1] * decades
         left = np.ceil(rng.uniform(200, 2000, people)).astype(np.int64)
         base = Compared(
             person=np.arange(people) + number * people,
@@ -95,13 +102,14 @@ def simulate(
             Hospital(
                 outcomes=tuple(_followed(rng, base, harm + effect * target) for effect in effects),
                 covariates=sparse.csr_array(np.column_stack([flags, age]).astype(np.float64)),
+                log_hazard=harm,
             )
         )
     return made
 
 
 def _followed(rng: np.random.Generator, people: Compared, log_hazard: NDArray[np.float64]) -> Compared:
-    wait = np.ceil(rng.exponential(1 / (4e-5 * np.exp(log_hazard)))).astype(np.int64)
+    wait = np.ceil(rng.exponential(np.exp(-log_hazard))).astype(np.int64)
     event = wait <= people.time
     return replace(people, event=event, time=np.where(event, wait, people.time))
 
@@ -121,13 +129,14 @@ def answer(spec: Effect, hospitals: Sequence[Hospital]) -> dict[str, Any]:
             frame_of(spec, step.name, each.outcomes[places.get(step.name, 0)], each.covariates, carried)
             for each in hospitals
         ]
-        result = _asked(step, frames)
+        result = asked(step, frames)
         if result is not None:
             found[step.name] = result
     return found
 
 
-def _asked(step: Step, frames: list[Frame]) -> Any:
+def asked(step: Step, frames: list[Frame]) -> Any:
+    """One step's result over some frames; None where rounds run out."""
     statistic, layout = step.statistic, step.layout
     judged = _Judge(layout)
     state = statistic.begin(step.params)

@@ -27,6 +27,8 @@ NEARLY = 1e-3
 """The same at earlier penalties, as a share of the penalty."""
 REMEMBERED = 20
 MOST_NEW = 500
+WATCHED = 0.5
+"""Gradients above this share of the penalty are remembered, so that the next step knows how they changed."""
 MOST_ACTIVE = 2000
 SMALLEST_STEP = 2.0**-20
 LOWER = 1e-13
@@ -247,17 +249,22 @@ def advance(
     penalty = Penalty(strength=params.penalties[state.place], share=params.share)
     objective = -seen.value / people + penalty.of(point[1:])
     out = state.rounds + 1 >= params.most_rounds
+    steps = state.steps
+    if state.objective is not None:
+        steps = (*steps, _taken(state, point, gradient))[-REMEMBERED:]
     if state.objective is not None and not _no_worse(objective, state.objective):
         taken_back = Look(penalty=penalty.strength, objective=objective, off=None)
         state = replace(state, looks=(*state.looks, taken_back))
         origin = dense(state.origin, p + 1)
-        shorter = origin + (point - origin) / 2
-        if out or float(np.abs(shorter - origin).max()) < SMALLEST_STEP * LOWER:
+        length = float(np.abs(point - origin).max())
+        if out or length < 2 * SMALLEST_STEP * LOWER:
             return ended(people, None, NOT_CONVERGED, state, point)
-        return Again(state=replace(state, asked=sparse(shorter), rounds=state.rounds + 1))
-    steps = state.steps
-    if state.objective is not None:
-        steps = (*steps, _taken(state, point, gradient))[-REMEMBERED:]
+        # Too far: but now it is known how the gradient bends on this way.
+        moved = np.flatnonzero((point != 0) | (origin != 0) | (np.arange(p + 1) == 0))
+        again = _following(seen, steps, origin, dense(state.gradient, p + 1), moved, penalty)
+        share = min(1.0, length / 2 / max(float(np.abs(again - origin).max()), SMALLEST_STEP * LOWER))
+        shorter = sparse(origin + share * (again - origin))
+        return Again(state=replace(state, asked=shorter, steps=steps, rounds=state.rounds + 1))
     found, place = state.found, state.place
     while True:
         off = penalty.violation(gradient, point)
@@ -275,22 +282,15 @@ def advance(
     state = replace(state, found=found, looks=(*state.looks, here))
     if len(found) == len(params.penalties):
         return ended(people, worst, None, state, point)
-    chosen = _candidates(point, off)
+    chosen = _candidates(point, off, np.stack([seen.slope, seen.own, seen.crossed], axis=1), params.share)
     if out or len(chosen) > MOST_ACTIVE:
         return ended(people, worst, NOT_CONVERGED if out else TOO_MANY, state, point)
-    model = curvature(
-        seen.own[chosen] / people,
-        seen.crossed[chosen] / people,
-        [(dense(t.step, p + 1)[chosen], dense(t.change, p + 1)[chosen]) for t in steps],
-    )
-    following = point.copy()
-    following[chosen] = minimum(model, gradient[chosen], point[chosen], penalty)
-    following = np.clip(following, -LARGEST_COEFFICIENT, LARGEST_COEFFICIENT)
+    watched = np.union1d(chosen, np.flatnonzero(np.abs(gradient) > WATCHED * penalty.absolute))
     return Again(
         state=PathState(
-            asked=sparse(following),
+            asked=sparse(_following(seen, steps, point, gradient, chosen, penalty)),
             origin=sparse(point),
-            gradient=Sparse(index=tuple(chosen.tolist()), value=tuple(gradient[chosen].tolist())),
+            gradient=Sparse(index=tuple(watched.tolist()), value=tuple(gradient[watched].tolist())),
             objective=here.objective,
             steps=steps,
             place=place,
@@ -332,13 +332,43 @@ def _taken(state: PathState, point: Vector, gradient: Vector) -> Taken:
     return Taken(step=step, change=Sparse(index=state.gradient.index, value=change))
 
 
-def _candidates(point: Vector, off: Vector) -> NDArray[np.int64]:
-    """The intercept, the coefficients in use, and the covariates that most want to be."""
+def _following(
+    seen: Seen,
+    steps: tuple[Taken, ...],
+    start: Vector,
+    gradient: Vector,
+    chosen: NDArray[np.int64],
+    penalty: Penalty,
+) -> Vector:
+    """Where some coordinates of `start` go: the least of the model of what is known about the curvature."""
+    size = len(start)
+    model = curvature(
+        seen.own[chosen] / seen.people,
+        seen.crossed[chosen] / seen.people,
+        [(dense(each.step, size)[chosen], dense(each.change, size)[chosen]) for each in steps],
+    )
+    following = start.copy()
+    following[chosen] = minimum(model, gradient[chosen], start[chosen], penalty)
+    return np.clip(following, -LARGEST_COEFFICIENT, LARGEST_COEFFICIENT)
+
+
+def _candidates(point: Vector, off: Vector, alike: Vector, share: float) -> NDArray[np.int64]:
+    """The intercept, the coefficients in use, and the covariates that most want to be.
+
+    Args:
+        alike: sums by which the same covariate under two names is known (a disease in a month and in a year): one of them is
+            enough for a LASSO, which is as low with either.
+    """
     in_use = point != 0
     in_use[0] = True
     new = np.flatnonzero((off > 0) & ~in_use)
-    new = new[np.argsort(-off[new], kind="stable")[:MOST_NEW]]
-    return np.sort(np.concatenate([np.flatnonzero(in_use), new]))
+    new = new[np.argsort(-off[new], kind="stable")]
+    if share == 1:
+        _, kind = np.unique(alike, axis=0, return_inverse=True)
+        kind = kind.ravel()
+        new = new[~np.isin(kind[new], kind[in_use])]
+        new = new[np.sort(np.unique(kind[new], return_index=True)[1])]
+    return np.sort(np.concatenate([np.flatnonzero(in_use), new[:MOST_NEW]]))
 
 
 def _solution(params: Penalised, penalty: Penalty, seen: Seen) -> Solution:

@@ -73,6 +73,25 @@ def violation(params, solution, x, y, offset):
     return max(off.max(), abs(residual.mean()))
 
 
+def test_covariates_that_go_together_cost_few_rounds():
+    """Twelve sicknesses, each in a week, a month, a year, ever and ever under another name: all are asked for at once."""
+    rng = np.random.default_rng(7)
+    ever = rng.random((PEOPLE, 12)) < expit(rng.normal(-1, 1.5, PEOPLE))[:, None]
+    windows = [ever & (rng.random(ever.shape) < share) for share in (0.3, 0.5, 0.8)]
+    x = np.column_stack([*windows, ever, ever]).astype(float)
+    y = (rng.random(PEOPLE) < expit(-0.5 + ever @ rng.normal(0, 0.4, 12))).astype(float)
+    params = LassoParams(
+        family=Family.BINOMIAL,
+        covariates=tuple(binary(f"x{j}") for j in range(x.shape[1])),
+        penalties=(0.001,),
+        near=1e-4,
+    )
+    result = ask(params, x, y, rng.integers(0, 3, PEOPLE), np.zeros(PEOPLE))
+    assert result.trouble is None
+    assert violation(params, result.path[-1], x, y, 0) < 1.01e-4
+    assert result.rounds < 30
+
+
 @pytest.mark.parametrize("family", [Family.BINOMIAL, Family.POISSON])
 @pytest.mark.parametrize("share", [1.0, 0.5, 0.0], ids=["lasso", "elastic net", "ridge"])
 def test_it_is_the_pooled_minimum(family, share):

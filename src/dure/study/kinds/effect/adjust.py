@@ -10,6 +10,7 @@ counts as 0. So one penalty means alike for numbers and for covariates that are 
 
 import heapq
 import math
+from bisect import bisect_left
 from dataclasses import dataclass
 
 import numpy as np
@@ -272,17 +273,17 @@ def matched(target: Mask, logits: Vector, caliper: float) -> Mask:
     reach = caliper * float(logits.std())
     others = np.flatnonzero(~target)
     others = others[np.argsort(logits[others], kind="stable")]
-    at = logits[others]
-    taken = np.zeros(len(others), dtype=np.bool_)
-    below, above = np.arange(len(others)) - 1, np.arange(len(others)) + 1
+    # Lists: the search takes single numbers, of which arrays are slow.
+    at, mine = logits[others].tolist(), logits.tolist()
+    below, above = list(range(-1, len(at) - 1)), list(range(1, len(at) + 1))
+    taken = bytearray(len(at))
 
     def nearest(person: int) -> tuple[float, int, int] | None:
         """How far the nearest free one is, for whom, and where."""
-        place = int(np.searchsorted(at, logits[person]))
-        sides = (_free(below, place - 1, taken), _free(above, place, taken))
-        found = [
-            (abs(float(at[each] - logits[person])), person, each) for each in sides if 0 <= each < len(at)
-        ]
+        here = mine[person]
+        place = bisect_left(at, here)
+        left, right = _free(below, place - 1, taken), _free(above, place, taken)
+        found = [(abs(at[each] - here), person, each) for each in (left, right) if 0 <= each < len(at)]
         best = min(found, default=None)
         return best if best is not None and best[0] <= reach else None
 
@@ -300,13 +301,16 @@ def matched(target: Mask, logits: Vector, caliper: float) -> Mask:
     return kept
 
 
-def _free(pointer: Ints, place: int, taken: Mask) -> int:
+def _free(pointer: list[int], place: int, taken: bytearray) -> int:
     """The first place that isn't taken, going where pointers lead; they are moved on to it, so that it is found at once next time."""
+    if not 0 <= place < len(taken) or not taken[place]:
+        return place
     passed = []
     while 0 <= place < len(taken) and taken[place]:
         passed.append(place)
-        place = int(pointer[place])
-    pointer[passed] = place
+        place = pointer[place]
+    for each in passed:
+        pointer[each] = place
     return place
 
 

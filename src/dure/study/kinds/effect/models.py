@@ -45,8 +45,8 @@ from dure.wire.codec import encode
 
 DAYS_A_YEAR = 365.25
 LARGEST_VALUE, LARGEST_COUNT = 1e9, 1e5
-NEAR = 1e-7
-"""How near to its minimum the propensity model is fitted, in derivatives per person: far below what moves a score."""
+NEAR = 0.1
+"""How near to its minimum the propensity model is fitted: derivatives, as a share of the penalty. Nearer costs rounds and moves no score."""
 CUTS = 8
 CURVE_INTERVALS = 64
 MOST_KEPT = 4
@@ -198,6 +198,6 @@ def _lasso(spec: Effect) -> LassoParams:
         family=Family.BINOMIAL,
         covariates=_columns(spec),
         penalties=(spec.penalty,),
-        near=NEAR,
+        near=min(NEAR * spec.penalty, 1e-4),
         most_rounds=300,
     )
