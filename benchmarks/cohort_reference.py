@@ -1,19 +1,21 @@
 """Cohorts beside the reference, in one run on one machine. Needs what isn't in the repository:
 
-python -m benchmarks.cohort_reference CONFORMANCE_ZIP PHENOTYPE_LIBRARY SQL_RENDER [--circepy PYTHON] [--copies 1 20] [--every 1] [--alone 18]
+python -m benchmarks.cohort_reference CONFORMANCE_ZIP PHENOTYPE_LIBRARY SQL_RENDER [--circepy PYTHON] [--copies 1 20 200:18] [--alone 18]
 
 PHENOTYPE_LIBRARY and SQL_RENDER are checkouts of github.com/OHDSI/PhenotypeLibrary (its `inst/sql`: SQL that circe-be wrote) and
 github.com/OHDSI/SqlRender (its jar translates that to DuckDB's, by this machine's Java). `--circepy` is a Python that has
 `ohdsi-circepy`, whose SQL goes the same way. Hospitals are the conformance data's 5,000 people, copied `--copies` times with ids
-shifted. Every `--every`th phenotype is taken for the set, every `--alone`th for cohorts one by one.
+shifted; `200:18` takes every 18th phenotype there. Every `--alone`th phenotype is also run one by one.
 
-Each measurement is a process of its own on a fresh connection to the same file, 2 GB each, all cores. SQL is timed apart from what
-comes before it (the reference's rendering and translation; Dure's parsing and planning count as its own). All rows are compared.
+Each measurement of a set is a process of its own on a fresh connection to the same file, 2 GB each, all cores. SQL is timed apart
+from what comes before it (the reference's rendering and translation; Dure's parsing and planning count as its own). One by one, the
+reference's SQL and Dure take turns three times in one process, and the best of each counts. All rows are compared.
 """
 
 import argparse
 import csv
 import json
+import math
 import multiprocessing
 import resource
 import subprocess
@@ -21,6 +23,7 @@ import tempfile
 import time
 import zipfile
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from statistics import median
 
@@ -29,11 +32,13 @@ import duckdb
 from benchmarks.record import record
 from dure.cohort import parse, plan
 from dure.engines import open_engine
+from dure.engines.cdm_file import MANY_ROWS
 from dure.engines.cohorts import run, run_many, statements
+from dure.omop.events import EVENT_TABLES
 
 MEMORY = "2GB"
-HERE = Path(__file__).parent
 NARROW = {"DECIMAL(18,3)": "DOUBLE", "INTEGER": "BIGINT"}
+HERE = Path(__file__).parent
 SHIFTED = ("person_id", "visit_occurrence_id", "visit_detail_id")
 RESULTS = {
     "cohort": "cohort_definition_id BIGINT, subject_id BIGINT, cohort_start_date DATE, cohort_end_date DATE",
@@ -62,14 +67,13 @@ for id in ids:
 
 
 def hospital(conformance: Path, copies: int, folder: Path) -> Path:
-    """The conformance data's people, `copies` times: person, visit and row ids are moved beyond those of the copy before."""
+    """The conformance data's people, `copies` times, large tables in the order that `dure cdm load` gives them: person, visit and
+    row ids are moved beyond those of the copy before."""
     path = folder / f"people-{5000 * copies}.duckdb"
     if path.exists():
         return path
     making = path.with_suffix(".partial")
-    with duckdb.connect(
-        str(making), config={"memory_limit": "4GB", "preserve_insertion_order": "false"}
-    ) as db:
+    with duckdb.connect(str(making), config={"memory_limit": "4GB", "enable_progress_bar": "false"}) as db:
         step = 10_000_000
         for file in sorted((conformance / "cdm").glob("*.parquet")):
             table = file.stem
@@ -84,7 +88,7 @@ def hospital(conformance: Path, copies: int, folder: Path) -> Path:
             )
             times = copies if "person_id" in names else 1
             db.execute(
-                f"CREATE TABLE {table} AS SELECT {listed} FROM '{file}', range({times}) c(copy) ORDER BY copy"
+                f"CREATE TABLE {table} AS SELECT {listed} FROM '{file}', range({times}) c(copy) ORDER BY {order(db, file, times)}"
             )
         db.execute("CREATE SCHEMA dure")
         db.execute(
@@ -93,6 +97,16 @@ def hospital(conformance: Path, copies: int, folder: Path) -> Path:
         )
     making.rename(path)
     return path
+
+
+def order(db: duckdb.DuckDBPyConnection, file: Path, times: int) -> str:
+    table = EVENT_TABLES.get(file.stem)
+    (rows,) = db.execute(f"SELECT count(*) FROM '{file}'").fetchall()[0]
+    return (
+        f"{table.concept}, person_id, copy"
+        if table and table.concept and rows * times >= MANY_ROWS
+        else "copy"
+    )
 
 
 def apart(function, *arguments):
@@ -120,24 +134,30 @@ def translate(render: Path, sql: Path, out: Path, ids: list[int], mode: str) -> 
     return {int(number): float(seconds) for number, seconds in csv.reader(told.stdout.splitlines())}
 
 
+def read_statements(folder: Path, number: int) -> list[str]:
+    return [part for part in (folder / f"{number}.sql").read_text().split("\n;;--;;\n") if part.strip()]
+
+
+def for_reference(path: Path) -> duckdb.DuckDBPyConnection:
+    db = duckdb.connect(config={"memory_limit": MEMORY})
+    db.execute(f"ATTACH '{path}' AS cdm (READ_ONLY)")
+    db.execute("CREATE SCHEMA results")
+    for table, columns in RESULTS.items():
+        db.execute(f"CREATE TABLE results.{table} ({columns})")
+    return db
+
+
 def reference(
     path: Path, folder: Path, ids: list[int]
 ) -> tuple[dict[int, float], dict[int, list], dict[int, str]]:
     """Seconds, rows and errors by id."""
-    statements_of = {
-        number: [part for part in (folder / f"{number}.sql").read_text().split("\n;;--;;\n") if part.strip()]
-        for number in ids
-    }
     seconds, failed = {}, {}
-    with duckdb.connect(config={"memory_limit": MEMORY}) as db:
-        db.execute(f"ATTACH '{path}' AS cdm (READ_ONLY)")
-        db.execute("CREATE SCHEMA results")
-        for table, columns in RESULTS.items():
-            db.execute(f"CREATE TABLE results.{table} ({columns})")
+    with for_reference(path) as db:
         for number in ids:
+            statements_of = read_statements(folder, number)
             begun = time.perf_counter()
             try:
-                for statement in statements_of[number]:
+                for statement in statements_of:
                     db.execute(statement)
             except duckdb.Error as error:
                 failed[number] = type(error).__name__
@@ -180,16 +200,26 @@ def set_run(path: Path, source: Path, ids: list[int], attrition: bool):
         return time.perf_counter() - begun, compiled, rows_of(tables)
 
 
-def alone(path: Path, source: Path, ids: list[int]):
-    """Seconds of each cohort by itself, parsing and planning included, and the rows."""
-    seconds, tables = {}, {}
-    with open_engine(str(path), memory=MEMORY) as engine:
+def alone(path: Path, folder: Path, source: Path, ids: list[int]):
+    """The best of three seconds of each cohort by itself: the reference's SQL; Dure, parsing and planning included; and Dure's rows."""
+    theirs, ours, tables = {}, {}, {}
+    with for_reference(path) as db, open_engine(str(path), memory=MEMORY) as engine:
         for number in ids:
-            begun = time.perf_counter()
-            (each,) = planned(source, [number])
-            tables[number] = run(engine, each, attrition=False)
-            seconds[number] = time.perf_counter() - begun
-    return seconds, rows_of(tables)
+            statements_of = read_statements(folder, number)
+            for turn in range(3):
+                begun = time.perf_counter()
+                for statement in statements_of:
+                    db.execute(statement)
+                between = time.perf_counter()
+                (each,) = planned(source, [number])
+                engine.dataset = replace(
+                    engine.dataset, version=f"turn {turn}"
+                )  # nothing is found in the cache
+                tables[number] = run(engine, each, attrition=False)
+                ended = time.perf_counter()
+                theirs[number] = min(theirs.get(number, math.inf), between - begun)
+                ours[number] = min(ours.get(number, math.inf), ended - between)
+    return theirs, ours, rows_of(tables)
 
 
 def compile_times(source: Path, ids: list[int]) -> list[float]:
@@ -233,14 +263,16 @@ def measure(
             "times_faster_than_sql": round(sql / everything, 2),
             "times_faster_than_sql_and_compile": round((sql + sum(before[n] for n in ids)) / everything, 2),
         })  # fmt: skip
-    (seconds, rows), memory = apart(alone, path, source, some)
-    ratios = sorted(theirs[0][number] / seconds[number] for number in some)
+    (known, seconds, rows), memory = apart(alone, path, made["reference"][0], source, some)
+    compiling = made["reference"][1]
+    ratios = sorted(known[number] / seconds[number] for number in some)
     figures.append({
         "persons": persons, "what": "dure, one by one", "cohorts": len(some), "same_rows": same(rows, theirs[1]),
         "total_s": round(sum(seconds.values()), 2), "peak_mib": memory,
+        "times_faster_than_sql": round(sum(known.values()) / sum(seconds.values()), 2),
         "median_times_faster_than_sql": round(median(ratios), 2), "least_times_faster_than_sql": round(ratios[0], 2),
         "median_times_faster_than_sql_and_compile": round(
-            median((theirs[0][n] + made["reference"][1][n]) / seconds[n] for n in some), 2
+            median((known[number] + compiling[number]) / seconds[number] for number in some), 2
         ),
     })  # fmt: skip
     return figures
@@ -252,8 +284,7 @@ def main() -> None:
     asked.add_argument("phenotype_library", type=Path)
     asked.add_argument("sql_render", type=Path)
     asked.add_argument("--circepy", type=Path)
-    asked.add_argument("--copies", type=int, nargs="+", default=[1, 20])
-    asked.add_argument("--every", type=int, default=1)
+    asked.add_argument("--copies", nargs="+", default=["1", "20"])
     asked.add_argument("--alone", type=int, default=18)
     given = asked.parse_args()
     work = Path(tempfile.gettempdir()) / "dure-benchmarks" / "reference"
@@ -262,8 +293,8 @@ def main() -> None:
         archive.extractall(work)
     conformance = work / "cohort_conformance"
     source, sql = conformance / "phenotypes", given.phenotype_library / "inst" / "sql" / "sql_server"
-    ids = sorted(int(file.stem) for file in source.glob("*.json"))[:: given.every]
-    some = ids[:: max(1, given.alone // given.every)]
+    ids = sorted(int(file.stem) for file in source.glob("*.json"))
+    some = ids[:: given.alone]
     made = {
         name: (work / mode, translate(given.sql_render, sql, work / mode, ids, mode))
         for name, mode in (("reference", "rows"), ("reference, with statistics", "stats"))
@@ -286,8 +317,10 @@ def main() -> None:
             for name, (_, before) in made.items()
         ),
     ]
-    for copies in given.copies:
-        figures += measure(hospital(conformance, copies, work), source, made, ids, some)
+    for asked_for in given.copies:
+        copies, _, every = asked_for.partition(":")
+        path = hospital(conformance, int(copies), work)
+        figures += measure(path, source, made, ids[:: int(every or 1)], some)
         print(json.dumps(figures[-6:], indent=1), flush=True)
     record("cohort_reference", figures)
 

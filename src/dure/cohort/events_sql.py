@@ -99,8 +99,8 @@ class _Row:
 
 
 class OfSets:
-    """The rows under `alias` whose columns are concepts of sets: of one node by `where`, of many by `joins`, which repeat a
-    row for every node that it belongs to, with the node in front (`lead`)."""
+    """The rows under `alias` whose columns are concepts of sets, by `joins`; of many nodes, these repeat a row for every node that
+    it belongs to, with the node in front (`lead`)."""
 
     def __init__(
         self,
@@ -109,11 +109,17 @@ class OfSets:
         concept_ids: ConceptQuery,
         nodes: Nodes | None,
     ) -> None:
-        self.where = list[exp.Expr]()
         self.joins: Joined = []
         self.lead = list[exp.Expr]()
         if nodes is None:
-            self.where = [p.member(p.column(name, alias), concept_ids(ids)) for name, ids in sets]
+            # Joined, not looked up: databases then know better how few rows are left.
+            self.joins = [
+                (
+                    p.nested(concept_ids(ids), f"s{at}"),
+                    p.equal(p.column("concept_id", f"s{at}"), p.column(name, alias)),
+                )
+                for at, (name, ids) in enumerate(sets)
+            ]
             return
         self.lead = [p.column("node", "s0")]
         for at, (name, ids) in enumerate(sets):
@@ -159,8 +165,6 @@ def events_query(
         source = _numbered(events, source, operands, of_sets)
         lead, of_nodes = p.columns(["node"] if nodes else [], "c"), []
         where.insert(0, p.equal(p.column("ordinal", "c"), p.literal(1)))
-    else:
-        where = [*of_sets.where, *where]
     what = [
         *lead,
         p.column("person_id", "c"),
@@ -250,7 +254,7 @@ def _numbered(events: Events, source: p.Source, operands: Sequence[Operand], of_
     partition = [*(each.copy() for each in of_sets.lead), p.column("person_id", "c")]
     ordinal = p.over(exp.RowNumber(), partition=partition, order=order)
     what = [*of_sets.lead, *p.columns(kept, "c"), p.named(ordinal, "ordinal")]
-    rows = p.select(what, source, joins=of_sets.joins, where=of_sets.where)
+    rows = p.select(what, source, joins=of_sets.joins)
     return p.nested(rows, "c")
 
 

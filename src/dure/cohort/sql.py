@@ -338,7 +338,7 @@ class _Compiler:
                 p.named(start.copy(), "start_date"),
                 p.named(end.copy(), "end_date"),
             ]
-            exposures.append(p.select(what, p.table(table.name, "d"), joins=of_set.joins, where=of_set.where))
+            exposures.append(p.select(what, p.table(table.name, "d"), joins=of_set.joins))
         return _islands(self.who, p.union(exposures), eras.gap_days + eras.offset, eras.gap_days)
 
     def stays(self, stays: Stays) -> exp.Query:

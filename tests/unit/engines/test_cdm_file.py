@@ -4,12 +4,14 @@ import resource
 import subprocess
 import sys
 from collections.abc import Callable
+from datetime import date
 from pathlib import Path
 
 import duckdb
 import pyarrow as pa
 import pytest
 
+from dure.engines import cdm_file
 from dure.engines.cdm_file import create
 from dure.engines.problems import DiskFull, OutputExists, QueryFailed
 from dure.omop.tables import VERSIONS, tables
@@ -30,6 +32,38 @@ def test_every_column_has_the_models_name_type_and_order(tmp_path: Path, version
             assert [(name, type_, empty == "NO") for name, type_, empty, *_ in found] == [
                 (column.name, TYPES[column.type.value], column.required) for column in table.columns
             ]
+
+
+def test_a_large_event_table_stands_in_the_order_of_its_concepts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cdm_file, "MANY_ROWS", 4)
+    path, day = tmp_path / "x.duckdb", date(2020, 1, 1)
+    death = pa.table({"person_id": [4, 3], "death_date": [day] * 2, "cause_concept_id": [2, 1]})
+    specimen = pa.table({
+        "specimen_id": [1, 2, 3, 4], "person_id": [2, 1, 1, 1], "specimen_concept_id": [7, 9, 7, 1], "specimen_date": [day] * 4,
+        "specimen_type_concept_id": [0] * 4,
+    })  # fmt: skip
+    with create(path, "5.4") as writer:
+        writer.append("death", death)
+        writer.append("specimen", specimen)
+        writer.stamp(STAMP)
+    with duckdb.connect(str(path), read_only=True) as connection:
+        assert connection.execute("SELECT specimen_id FROM specimen").fetchall() == [(4,), (3,), (1,), (2,)]
+        assert connection.execute("SELECT person_id FROM death").fetchall() == [(4,), (3,)], (
+            "a small table stays as it came"
+        )
+        names = {
+            name
+            for (name,) in connection.execute(
+                "SELECT table_name FROM duckdb_tables() WHERE schema_name = 'main'"
+            ).fetchall()
+        }
+        assert names == set(tables("5.4"))
+        required = {
+            name for name, _, empty, *_ in connection.execute("DESCRIBE specimen").fetchall() if empty == "NO"
+        }
+        assert required == {column.name for column in tables("5.4")["specimen"].columns if column.required}
 
 
 def test_an_error_leaves_nothing(tmp_path: Path, files: Callable[[], list[str]]) -> None:
@@ -84,6 +118,7 @@ FILL = """
 import resource, signal, sys
 import pyarrow as pa
 from pathlib import Path
+from dure.engines import cdm_file
 from dure.engines.cdm_file import create
 from dure.engines.problems import DiskFull
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
