@@ -10,12 +10,24 @@ from dure import demo
 from dure.client import study_file
 from dure.demo import synth
 from dure.engines import open_engine
+from dure.features.covariates import Covariate
 from dure.lab.run import Site, run
 from dure.wire.messages import Provenance
 from dure.wire.rules import Mode, Rules
 
 STUDIES = Path(demo.__file__).parent / "studies"
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
+# A few covariates find what hundreds do, in a tenth of the time: OHDSI's whole table 1 is asked for in total.
+FEW = tuple(
+    Covariate(id=number, name=name)
+    for number, name in (
+        (1002, "Age in years"),
+        (8507001, "Gender = MALE"),
+        (316866210, "Hypertensive disorder"),
+        (321588210, "Heart disease"),
+        (313217210, "Atrial fibrillation"),
+    )
+)
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +60,7 @@ def asked(nation, file, mode=Mode.TOTAL, **fields):
 
 @pytest.mark.parametrize("mode", list(Mode))
 def test_characterise_finds_the_planted_confounding(nation, mode):
-    found = asked(nation, "7_diabetes_characterise.yaml", mode)
+    found = asked(nation, "7_diabetes_characterise.yaml", mode, **({} if mode is Mode.TOTAL else {"covariates": FEW}))
     places = {"network"} if mode is Mode.TOTAL else set(nation)
     ages = {row["hospital"]: row for row in found["measured"] if row["covariate"] == "Age in years"}
     assert set(ages) == places
@@ -95,7 +107,7 @@ def test_diabetes_is_prevalent(nation):
 
 def test_an_effect_is_kept_shut_until_its_diagnostics_pass(nation):
     """Without negative controls nobody knows the systematic error: nothing about the outcome is computed."""
-    found = asked(nation, "11_heart_failure_effect.yaml", control_concepts=(), pieces=1, penalty=0.005)
+    found = asked(nation, "11_heart_failure_effect.yaml", control_concepts=(), pieces=1, penalty=0.005, covariates=FEW)
     ages = {row["when"]: row["smd"] for row in found["love"] if row["covariate"] == "Age in years"}
     assert ages["before"] > 0.5
     assert abs(ages["after"]) < 0.2
