@@ -60,7 +60,9 @@ def asked(nation, file, mode=Mode.TOTAL, **fields):
 
 @pytest.mark.parametrize("mode", list(Mode))
 def test_characterise_finds_the_planted_confounding(nation, mode):
-    found = asked(nation, "7_diabetes_characterise.yaml", mode, **({} if mode is Mode.TOTAL else {"covariates": FEW}))
+    found = asked(
+        nation, "7_diabetes_characterise.yaml", mode, **({} if mode is Mode.TOTAL else {"covariates": FEW})
+    )
     places = {"network"} if mode is Mode.TOTAL else set(nation)
     ages = {row["hospital"]: row for row in found["measured"] if row["covariate"] == "Age in years"}
     assert set(ages) == places
@@ -107,7 +109,9 @@ def test_diabetes_is_prevalent(nation):
 
 def test_an_effect_is_kept_shut_until_its_diagnostics_pass(nation):
     """Without negative controls nobody knows the systematic error: nothing about the outcome is computed."""
-    found = asked(nation, "11_heart_failure_effect.yaml", control_concepts=(), pieces=1, penalty=0.005, covariates=FEW)
+    found = asked(
+        nation, "11_heart_failure_effect.yaml", control_concepts=(), pieces=1, penalty=0.005, covariates=FEW
+    )
     ages = {row["when"]: row["smd"] for row in found["love"] if row["covariate"] == "Age in years"}
     assert ages["before"] > 0.5
     assert abs(ages["after"]) < 0.2

@@ -23,6 +23,7 @@ from dure.study.report import Table, Value
 
 ARM = "arm"
 OUTCOME, COMPETING = "outcome", "competing event"
+NOT_REACHED = "not reached"
 HAZARD, CAUSE_SPECIFIC, SUBDISTRIBUTION = "of the outcome", "cause-specific", "subdistribution"
 Model = CoxResult | FineGrayResult
 
@@ -67,8 +68,8 @@ def _mean_until(spec: Survival, found: list[Arm]) -> int:
     return int(min([float(spec.mean_until or spec.horizon), *(arm.last_day for arm in found)]))
 
 
-def _shown(value: float, scale: float = 1.0) -> float | None:
-    return None if isnan(value) else value * scale
+def _shown(value: float) -> float | None:
+    return None if isnan(value) else value
 
 
 def summary(spec: Survival, found: Mapping[str, list[Arm]]) -> Table:
@@ -77,7 +78,7 @@ def summary(spec: Survival, found: Mapping[str, list[Arm]]) -> Table:
     for place, mine in found.items():
         until = _mean_until(spec, mine)
         for arm in mine:
-            median = [_shown(each) for each in quantile(kaplan_meier(arm.risk), 0.5)]
+            median = [NOT_REACHED if isnan(each) else each for each in quantile(kaplan_meier(arm.risk), 0.5)]
             mean = restricted_mean(arm.risk, until)
             rows.append(
                 (
@@ -111,7 +112,7 @@ def curves(spec: Survival, found: Mapping[str, list[Arm]]) -> Table:
             curve = kaplan_meier(arm.risk)
             causes = len(arm.group.events)
             rows.append(
-                (place, arm.name, 0, sum(arm.group.came), *(0 for _ in range(causes)), 0, 100.0, None, None)
+                (place, arm.name, 0, sum(arm.group.came), *(0 for _ in range(causes)), 0, 100.0, 100.0, 100.0)
             )
             rows += [
                 (
@@ -138,7 +139,10 @@ def curves(spec: Survival, found: Mapping[str, list[Arm]]) -> Table:
 
 
 def _point(curve: Curve, at: int) -> tuple[Value, ...]:
-    return tuple(_shown(float(part[at]), 100.0) for part in (curve.value, curve.low, curve.high))
+    """The value and its interval in per cent; where nothing has happened yet, or nobody is left, the interval is the value."""
+    value = float(curve.value[at])
+    ends = (float(curve.low[at]), float(curve.high[at]))
+    return tuple(100.0 * (value if isnan(each) else each) for each in (value, *ends))
 
 
 def incidences(spec: Survival, found: Mapping[str, list[Arm]]) -> Table:
@@ -147,7 +151,7 @@ def incidences(spec: Survival, found: Mapping[str, list[Arm]]) -> Table:
         for cause, event in enumerate((OUTCOME, COMPETING) if spec.competes else ()):
             for arm in mine:
                 curve = cumulative_incidence(arm.risk, cause)
-                rows.append((place, event, arm.name, 0, 0.0, None, None))
+                rows.append((place, event, arm.name, 0, 0.0, 0.0, 0.0))
                 rows += [
                     (place, event, arm.name, int(day), *_point(curve, at))
                     for at, day in enumerate(arm.risk.day)
