@@ -482,7 +482,7 @@ def test_laws(name, seed, rows, hospitals, is_harsh):
     place = rng.integers(0, hospitals, 10_000)[unit]
     if is_harsh:
         frame, place = harsh(frame, place)
-    if statistic.splits_by is SplitsBy.SITE:
+    if statistic.splits_by is not SplitsBy.PERSON:
         frame = replace(frame, columns={**frame.columns, "hospital": place})
     parts = [
         Frame(

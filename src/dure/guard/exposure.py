@@ -10,7 +10,6 @@ programme wouldn't.
 """
 
 from collections.abc import Iterator
-from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,8 +31,8 @@ class Exposure:
 
     def __init__(self, layout: Layout, support: Support, can_be_shown: Mask, shown: Mask, k: int) -> None:
         self._arrays = arrays = layout.relation_arrays
-        parts = arrays.parts.tolist()
-        self._parts: list[list[int]] = [parts[start:end] for start, end in pairwise(arrays.ends.tolist())]
+        self._all_parts: list[int] = arrays.parts.tolist()
+        self._ends: list[int] = arrays.ends.tolist()
         self._whole: list[int] = arrays.whole.tolist()
         self._holding: list[int] = arrays.holding.tolist()
         self._sign: list[int] = arrays.sign.tolist()
@@ -49,6 +48,9 @@ class Exposure:
     def holding(self, cell: int) -> list[int]:
         """The relations that a cell stands in, in order."""
         return self._holding[self._starts[cell] : self._starts[cell + 1]]
+
+    def _parts(self, relation: int) -> list[int]:
+        return self._all_parts[self._ends[relation] : self._ends[relation + 1]]
 
     def doubtful(self, cells: NDArray[np.int64]) -> list[int]:
         """Those of some small cells that may be known to be below k: the rest are not, and hiding more keeps it so."""
@@ -121,7 +123,7 @@ class Exposure:
 
         rows, columns, signs = [], [], []
         for row, relation in enumerate(relations):
-            parts = self._parts[relation]
+            parts = self._parts(relation)
             rows += [row] * (len(parts) + 1)
             columns += [*parts, self._whole[relation]]
             signs += [1.0] * len(parts) + [-1.0]
@@ -153,14 +155,14 @@ class Exposure:
             hidden = {
                 cell
                 for relation in touched
-                for cell in (self._whole[relation], *self._parts[relation])
+                for cell in (self._whole[relation], *self._parts(relation))
                 if not known[cell]
             }
             waiting, reached = hidden - reached, reached | hidden
         return near
 
     def _cells(self, relations: list[int]) -> NDArray[np.int64]:
-        found = {cell for relation in relations for cell in (self._whole[relation], *self._parts[relation])}
+        found = {cell for relation in relations for cell in (self._whole[relation], *self._parts(relation))}
         return np.array(sorted(found), dtype=np.int64)
 
     def _can_grow(self, cell: int, hidden: list[bool] | Mask) -> bool:
@@ -203,7 +205,7 @@ class Exposure:
         """Hidden cells, not changed yet, by which a relation would be nearer to holding."""
         found = 0
         down = -by if excess > 0 else by
-        for cell in self._parts[relation]:
+        for cell in self._parts(relation):
             if self._can_change(cell, down, changed, hidden):
                 yield cell, down
                 found += 1

@@ -37,7 +37,7 @@ class BadState(Problem):
 class SplitsBy(StrEnum):
     """The unit that must stay whole within one hospital for the split answer to equal the pooled one.
 
-    A statistic that is split by stratum reads a column `stratum`; one that is split by site may read a column `hospital`,
+    A statistic that is split by stratum reads a column `stratum`. One that isn't split by person may read a column `hospital`,
     which holds one value at a hospital, and several only where frames of several hospitals are pooled.
     """
 

@@ -13,15 +13,16 @@ which some row has the covariate; what is observed, on those in which a case has
 What `judge` stops is what it stops in `glm`.
 """
 
+from dataclasses import dataclass
 from functools import lru_cache
 from math import log
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field as Checked
 
-from dure.stats import newton
+from dure.stats import newton, no_fit
 from dure.stats.base import Again, Answer, BadState, Done, Frame, Released, SplitsBy, Statistic
 from dure.stats.conditional_kernel import Strata, Ties, add_up
 from dure.stats.design import (
@@ -39,13 +40,13 @@ from dure.stats.design import (
 )
 from dure.stats.intervals import Effect, effect
 from dure.stats.newton import NewtonState, Visited
+from dure.stats.no_fit import CONSTANT, SEPARATED, SMALL_CELLS, Suspect, suspects
 from dure.wire.codec import message
 from dure.wire.rules import Mode
 from dure.wire.sums import Field, FieldKind, Layout, Relation, Sums, Unit
 
 Vector = NDArray[np.float64]
 LARGEST_PREDICTOR = 40.0
-SMALL_CELLS = "small-cells"
 TAKEN = ("stratum", "case", "offset")
 
 
@@ -104,7 +105,7 @@ class ConditionalResult:
     events: int | None
     fit: ConditionalFit | None
     trouble: str | None
-    suspects: tuple[str, ...]
+    suspects: tuple[Suspect, ...]
     path: tuple[Visited, ...]
 
 
@@ -124,7 +125,10 @@ class Conditional(Statistic[ConditionalParams, ConditionalState, ConditionalResu
         return _layout(params)
 
     def columns(self, params: ConditionalParams) -> tuple[str, ...]:
-        """`stratum` (whole numbers of the hospital's own), `case`, the covariates, and `offset` if there is one."""
+        """`stratum` (whole numbers of the hospital's own), `case`, the covariates, and `offset` if there is one.
+
+        Where frames of hospitals are pooled, a column `hospital` tells them apart.
+        """
         offset = () if params.largest_offset is None else ("offset",)
         return ("stratum", "case", *(covariate.name for covariate in params.covariates), *offset)
 
@@ -155,7 +159,8 @@ class Conditional(Statistic[ConditionalParams, ConditionalState, ConditionalResu
         Raises:
             ValueError: a person is in two strata, or a stratum has more rows or cases than declared.
         """
-        strata, people = strata_of(frame, params)
+        here = frame.once(_kept_of, params)
+        strata, people = here.strata, here.people
         added = add_up(strata, np.array(state.newton.point), params.ties)
         lower = np.tril_indices(len(params.covariates))
         return Answer(
@@ -169,24 +174,21 @@ class Conditional(Statistic[ConditionalParams, ConditionalState, ConditionalResu
                     "observed": added.observed,
                     "expected": added.expected,
                     "information": added.information[lower],
+                    **here.oddities,
                 },
             ),
-            support=_support(strata, params, len(people)),
+            support=here.support,
             populations={"people": people},
         )
 
     def step(
         self, params: ConditionalParams, state: ConditionalState, total: Released
     ) -> Again[ConditionalState] | Done[ConditionalResult]:
-        closed = [
-            name
-            for name, is_closed in zip(
-                (covariate.name for covariate in params.covariates), _closed(params, total), strict=True
-            )
-            if is_closed
-        ]
+        names = tuple(covariate.name for covariate in params.covariates)
+        closed = np.flatnonzero(_closed(params, total)).tolist()
         if closed or not total.open[EVERYONE]:
-            return Done(result=_result(total, state.newton.path, trouble=SMALL_CELLS, suspects=tuple(closed)))
+            about = suspects(names, closed)
+            return Done(result=_result(total, state.newton.path, trouble=SMALL_CELLS, suspects=about))
         p = len(params.covariates)
         after = newton.advance(
             state.newton,
@@ -199,9 +201,64 @@ class Conditional(Statistic[ConditionalParams, ConditionalState, ConditionalResu
         if isinstance(after, NewtonState):
             return Again(state=ConditionalState(newton=after))
         if isinstance(after, newton.Stuck):
-            suspects = tuple(params.covariates[index].name for index in after.columns)
-            return Done(result=_result(total, after.path, trouble=after.trouble, suspects=suspects))
+            about = suspects(names, after.columns, total)
+            return Done(result=_result(total, after.path, trouble=after.trouble, suspects=about))
         return Done(result=_result(total, after.path, fit=_fit(params, total, after)))
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Kept:
+    """What every round has in common at a hospital."""
+
+    strata: Strata
+    people: NDArray[np.int64]
+    support: NDArray[np.int64]
+    oddities: dict[str, NDArray[np.int64]]
+
+
+def _kept_of(frame: Frame, params: ConditionalParams) -> _Kept:
+    strata, people = strata_of(frame, params)
+    apart = [strata]
+    if "hospital" in frame.columns:
+        place = frame.columns["hospital"]
+        apart = [strata_of(_rows(frame, place == one), params)[0] for one in np.unique(place)]
+    found = [_oddities(one, params) for one in apart] or [_oddities(strata, params)]
+    return _Kept(
+        strata=strata,
+        people=people,
+        support=_support(strata, params, len(people)),
+        oddities={name: np.sum([one[name] for one in found], axis=0) for name in found[0]},
+    )
+
+
+def _rows(frame: Frame, held: NDArray[Any]) -> Frame:
+    return Frame(
+        person=frame.person[held], columns={name: frame.columns[name][held] for name in frame.columns}
+    )
+
+
+def _oddities(strata: Strata, params: ConditionalParams) -> dict[str, NDArray[np.int64]]:
+    """1 for each covariate that varies within no stratum here, or is 0/1 and had by cases as often, or as seldom, as can be."""
+    starts = strata.starts
+    if not len(starts):
+        nothing = np.zeros(len(params.covariates), dtype=np.int64)
+        return {CONSTANT: nothing, SEPARATED: nothing}
+    varies = np.minimum.reduceat(strata.x, starts) != np.maximum.reduceat(strata.x, starts)
+    some = strata.x != 0
+    had, of_cases = np.add.reduceat(some, starts, dtype=np.int64), strata.case[:, None] * some
+    cases = np.add.reduceat(strata.case, starts)[:, None]
+    sizes = np.diff(np.append(starts, len(strata.case)))[:, None]
+    # By Breslow's ties, and in a case series, one row may be drawn for every case.
+    again = params.ties is Ties.BRESLOW
+    most = cases if again else np.minimum(cases, had)
+    least = np.zeros_like(cases) if again else np.maximum(cases - (sizes - had), 0)
+    got = np.add.reduceat(of_cases, starts)
+    always, never = ((~varies | (got == end)).all(axis=0) for end in (most, least))
+    binary = np.array([covariate.binary for covariate in params.covariates])
+    return {
+        CONSTANT: (~varies.any(axis=0)).astype(np.int64),
+        SEPARATED: (binary & varies.any(axis=0) & (always | never)).astype(np.int64),
+    }
 
 
 def strata_of(frame: Frame, params: ConditionalParams) -> tuple[Strata, NDArray[np.int64]]:
@@ -219,10 +276,7 @@ def strata_of(frame: Frame, params: ConditionalParams) -> tuple[Strata, NDArray[
     # A stratum of one row, or without a case, is the same whatever the coefficients.
     says = ((cases > 0) & (sizes > 1))[of_row]
     order = np.flatnonzero(says)[np.argsort(of_row[says], kind="stable")]
-    rows = Frame(
-        person=frame.person[order],
-        columns={name: frame.columns[name][order] for name in frame.columns},
-    )
+    rows = _rows(frame, order)
     x = np.stack([values(rows, covariate) for covariate in params.covariates], axis=1)
     most = params.largest_offset
     return (
@@ -279,6 +333,7 @@ def _layout(params: ConditionalParams) -> Layout:
             _derivative("observed", m * x, case_cell),
             _derivative("expected", m * x, made.column),
             _derivative("information", m * m * x * x, triangle(made.pair)),
+            *no_fit.fields(len(params.covariates)),
         ),
     )
 
@@ -332,7 +387,7 @@ def _result(
     *,
     fit: ConditionalFit | None = None,
     trouble: str | None = None,
-    suspects: tuple[str, ...] = (),
+    suspects: tuple[Suspect, ...] = (),
 ) -> ConditionalResult:
     shown = {name: total.shown(name)[0] for name in ("people", "strata", "events")}
     people, strata, events = (None if number is None else int(number) for number in shown.values())

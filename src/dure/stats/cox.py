@@ -13,6 +13,7 @@ bounds could have e^30 times the hazard of one in the middle; more rounds than p
 a hub may choose coefficients that give few people most of the weight of a risk set, as in `glm`.
 """
 
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -31,11 +32,13 @@ from dure.stats.cox_model import (
     lawful,
     layout,
     middle,
+    names,
     widest,
 )
 from dure.stats.design import count, square, values
-from dure.stats.glm import SMALL_CELLS, Coefficient, NoFit, Suspect
+from dure.stats.glm import Coefficient
 from dure.stats.newton import ALONE, NewtonState, Visited
+from dure.stats.no_fit import SMALL_CELLS, NoFit, oddities, suspects
 from dure.stats.risk_sets import (
     Followed,
     Hazard,
@@ -142,15 +145,15 @@ class Cox(Statistic[CoxParams, CoxState, CoxResult]):
 
     def local(self, frame: Frame, params: CoxParams, state: CoxState) -> Answer:
         """One row a person. Columns `hospital` and, if the model is stratified, `stratum` divide the rows."""
-        frame = under_observation(frame, params)
+        here = frame.once(counted_of, params)
+        frame, event, support = here.frame, here.event, here.support
         made = layout(params)
         sums: dict[str, Any] = {field.name: np.zeros(field.rests_on.shape) for field in made.fields}
-        event = frame.columns["event"] == params.cause
-        support = support_of(frame, params, event)
+        sums |= here.oddities
         sums["people"], sums["events"] = support[:1], support[[design(params).outcome[0]]]
         beta = np.array(state.newton.point)
-        names = ("hospital", "stratum") if params.stratified else ("hospital",)
-        strata = rows_of_strata([frame.columns[name] for name in names if name in frame.columns], len(event))
+        by = ("hospital", "stratum") if params.stratified else ("hospital",)
+        strata = rows_of_strata([frame.columns[name] for name in by if name in frame.columns], len(event))
         scores: dict[int, Vector] = {}
         for rows in strata:
             part = frame if len(strata) == 1 else _rows(frame, rows)
@@ -170,7 +173,7 @@ class Cox(Statistic[CoxParams, CoxState, CoxResult]):
         return Answer(
             sums=Sums(layout=made, values=told),
             support=support,
-            populations={"everyone": distinct(frame.person)},
+            populations={"everyone": here.people},
         )
 
     def step(self, params: CoxParams, state: CoxState, total: Released) -> Again[CoxState] | Done[CoxResult]:
@@ -196,10 +199,55 @@ class Cox(Statistic[CoxParams, CoxState, CoxResult]):
         if isinstance(after, NewtonState):
             return Again(state=CoxState(newton=after))
         if isinstance(after, newton.Stuck):
-            return Done(result=nothing(*_people_of(total), stuck(params, after), after.path))
+            return Done(result=nothing(*_people_of(total), stuck(params, after, total), after.path))
         if params.robust or params.clustered or params.clock is not None:
             return Again(state=CoxState(newton=_at(after), last=True))
         return Done(result=_result(params, total, after))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Counted:
+    """What every round has in common at a hospital.
+
+    Attributes:
+        frame: the rows that are ever at risk.
+        people: the population.
+        event: whether each row leaves with the event. Shape (n,).
+        support: people behind every cell of the design.
+        oddities: covariates that don't vary at a hospital, or decide there who has events; by field.
+    """
+
+    frame: Frame
+    people: NDArray[np.int64]
+    event: NDArray[np.bool_]
+    support: NDArray[np.int64]
+    oddities: dict[str, NDArray[np.int64]]
+
+
+def counted_of(frame: Frame, params: CoxParams) -> Counted:
+    """People of a frame; where it holds several hospitals, each is odd by itself."""
+    # Not the frame itself, which would hold what is kept with it, and so itself.
+    frame = replace(under_observation(frame, params))
+    event = frame.columns["event"] == params.cause
+    support = support_of(frame, params, event)
+    places = [frame.columns["hospital"]] if "hospital" in frame.columns else []
+    rows = rows_of_strata(places, len(event))
+    parts = [(frame, support)] if len(rows) < 2 else [_counted_apart(frame, params, here) for here in rows]
+    found = [oddities(part, params.covariates, design(params), its, both_ways=False) for part, its in parts]
+    return Counted(
+        frame=frame,
+        people=distinct(frame.person),
+        event=event,
+        support=support,
+        oddities={name: np.sum([one[name] for one in found], axis=0) for name in found[0]},
+    )
+
+
+def _counted_apart(
+    frame: Frame, params: CoxParams, rows: NDArray[np.int64]
+) -> tuple[Frame, NDArray[np.int64]]:
+    part = _rows(frame, rows)
+    return part, support_of(part, params, part.columns["event"] == params.cause)
 
 
 def columns(params: CoxParams) -> tuple[str, ...]:
@@ -353,22 +401,18 @@ def hidden_covariates(params: CoxParams, total: Released) -> NoFit | None:
         return None
     return NoFit(
         trouble=SMALL_CELLS,
-        suspects=tuple(_suspect(params, index) for index, is_closed in enumerate(closed) if is_closed),
+        suspects=suspects(names(params), [index for index, is_closed in enumerate(closed) if is_closed]),
     )
 
 
-def stuck(params: CoxParams, after: newton.Stuck) -> NoFit:
+def stuck(params: CoxParams, after: newton.Stuck, total: Released) -> NoFit:
     """Why Newton's method found no maximum."""
-    return NoFit(trouble=after.trouble, suspects=tuple(_suspect(params, index) for index in after.columns))
+    return NoFit(trouble=after.trouble, suspects=suspects(names(params), after.columns, total))
 
 
 def nothing(people: int | None, events: int | None, why: NoFit, path: tuple[Visited, ...]) -> CoxResult:
     """A result without a fit."""
     return CoxResult(people=people, events=events, fit=None, no_fit=why, path=path)
-
-
-def _suspect(params: CoxParams, index: int) -> Suspect:
-    return Suspect(name=params.covariates[index].name, constant_at=None, separates_at=None)
 
 
 def _people_of(total: Released) -> tuple[int | None, int | None]:

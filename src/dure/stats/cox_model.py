@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field as Checked
 
+from dure.stats import no_fit
 from dure.stats.design import (
     EVERYONE,
     MOST_PEOPLE_BITS,
@@ -119,6 +120,11 @@ def design(params: CoxParams) -> Cells:
     return cells(params.covariates, outcome=True, pairs=True)
 
 
+def names(params: CoxParams) -> tuple[str, ...]:
+    """The coefficients' names, in order."""
+    return tuple(covariate.name for covariate in params.covariates)
+
+
 def heaviest(params: CoxParams) -> float:
     """The largest weight, at least 1."""
     return 1.0 if params.weight is None else max(params.weight.high, 1.0)
@@ -175,6 +181,7 @@ def layout(params: CoxParams) -> Layout:
         counted("events", made.outcome[0]),
         derivative("value", weight * value, outcome),
         *_moments("", params, made, pairs, of_events),
+        *no_fit.fields(len(params.covariates)),
     ]
     everyone = np.full(len(pairs), EVERYONE, dtype=np.int64)
     if params.robust:

@@ -14,6 +14,7 @@ What that doesn't stop: each round is another sum over the same groups, so with 
 becomes known (not who has which); and a lying hub may tell a hazard that weighs one interval alone.
 """
 
+from dataclasses import replace
 from functools import lru_cache
 from itertools import chain
 from math import exp
@@ -23,17 +24,17 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field as Checked
 
-from dure.stats import newton
+from dure.stats import newton, no_fit
 from dure.stats.base import Again, Answer, BadState, Done, Frame, Released, SplitsBy, Statistic
 from dure.stats.cox import (
     CoxResult,
     Trend,
+    counted_of,
     covariates_of,
     judge_point,
     nothing,
     report,
     stuck,
-    support_of,
     trend_tests,
     weight_of,
 )
@@ -51,8 +52,8 @@ from dure.stats.cox_model import (
     widest,
 )
 from dure.stats.design import EVERYONE, BadDesign, square, triangle
-from dure.stats.glm import SMALL_CELLS, NoFit
 from dure.stats.newton import NewtonState
+from dure.stats.no_fit import SMALL_CELLS, NoFit
 from dure.stats.risk_sets import (
     Followed,
     Hazard,
@@ -71,7 +72,6 @@ from dure.stats.risk_sets import (
     score_residuals,
     weighed,
 )
-from dure.stats.strata import distinct
 from dure.wire.codec import message
 from dure.wire.rules import Mode
 from dure.wire.sums import Field, FieldKind, Layout, Relation, Sums, Unit
@@ -216,7 +216,9 @@ class CoxOneBaseline(Statistic[OneBaselineParams, OneBaselineState, OneBaselineR
         """One row a person. A column `hospital` matters only to clustered errors."""
         model, made = params.model, _layout(params)
         sums: dict[str, Any] = {field.name: np.zeros(field.rests_on.shape) for field in made.fields}
-        event = frame.columns["event"] == model.cause
+        here = frame.once(counted_of, _at_risk_throughout(model))
+        event = here.event
+        sums |= here.oddities
         followed = Followed(
             leaves=frame.columns["leaves"].astype(np.int64),
             enters=frame.columns["enters"].astype(np.int64) if model.delayed else None,
@@ -226,7 +228,7 @@ class CoxOneBaseline(Statistic[OneBaselineParams, OneBaselineState, OneBaselineR
             weight=weight_of(frame, model),
             times=params.intervals,
         )
-        support = np.concatenate([support_of(frame, model, event), _people(followed, params)], dtype=np.int64)
+        support = np.concatenate([here.support, _people(followed, params)], dtype=np.int64)
         beta = np.array(state.newton.point)
         _, r = risk(followed, beta, origin=float(beta @ middle(model)))
         sums["event people"] = events(followed)[0]
@@ -242,7 +244,7 @@ class CoxOneBaseline(Statistic[OneBaselineParams, OneBaselineState, OneBaselineR
         return Answer(
             sums=Sums(layout=made, values=told),
             support=support,
-            populations={"everyone": distinct(frame.person)},
+            populations={"everyone": here.people},
         )
 
     def step(
@@ -275,13 +277,19 @@ class CoxOneBaseline(Statistic[OneBaselineParams, OneBaselineState, OneBaselineR
         if isinstance(after, NewtonState):
             return Again(state=OneBaselineState(newton=after))
         if isinstance(after, newton.Stuck):
-            no_fit = nothing(*_people_of(total), stuck(model, after), after.path)
-            return Done(result=OneBaselineResult(cox=no_fit, hazard=None))
+            without = nothing(*_people_of(total), stuck(model, after, total), after.path)
+            return Done(result=OneBaselineResult(cox=without, hazard=None))
         if _asks(params):
             here = state.newton.point
             again = NewtonState(point=here, origin=here, direction=tuple(0.0 for _ in here), path=after.path)
             return Again(state=OneBaselineState(newton=again, last=True))
         return Done(result=_result(params, state, total, after, information))
+
+
+@lru_cache(maxsize=8)
+def _at_risk_throughout(model: CoxParams) -> CoxParams:
+    """The model as far as people are counted: whoever is in a frame of intervals is at risk in one."""
+    return replace(model, delayed=False)
 
 
 def _people_of(total: Released) -> tuple[int, int]:
@@ -512,6 +520,7 @@ def _layout(params: OneBaselineParams) -> Layout:
             for index, kind in enumerate(kinds)
         ),
         derivative("squares", weight * x * x * MOST_HAZARD, pairs),
+        *no_fit.fields(p),
     ]
     if model.weight is not None:
         fields.append(derivative("event weight", weight, everyone[EVENT]))

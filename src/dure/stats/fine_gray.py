@@ -32,12 +32,12 @@ from dure.stats.cox import (
     LEVEL,
     CoxState,
     columns,
+    counted_of,
     covariates_of,
     derivatives,
     hidden_covariates,
     judge_point,
     stuck,
-    support_of,
 )
 from dure.stats.cox_model import (
     MOST_HAZARD,
@@ -51,8 +51,9 @@ from dure.stats.cox_model import (
 )
 from dure.stats.cox_model import layout as cox_layout
 from dure.stats.design import EVERYONE, Covariate, square
-from dure.stats.glm import Coefficient, NoFit
+from dure.stats.glm import Coefficient
 from dure.stats.newton import NewtonState, Visited
+from dure.stats.no_fit import NoFit
 from dure.stats.risk_sets import (
     Ties,
     between,
@@ -68,7 +69,7 @@ from dure.stats.risk_sets import (
     score_residuals,
     time_sums,
 )
-from dure.stats.strata import distinct, rows_of_strata
+from dure.stats.strata import rows_of_strata
 from dure.wire.codec import message
 from dure.wire.rules import Mode
 from dure.wire.sums import Layout, Relation, Sums
@@ -163,9 +164,9 @@ class FineGray(Statistic[FineGrayParams, CoxState, FineGrayResult]):
         sums: dict[str, Any] = {field.name: np.zeros(field.rests_on.shape) for field in made.fields}
         cause, time = frame.columns["event"], frame.columns["time"]
         x, beta = covariates_of(frame, model), np.array(state.newton.point)
-        support = np.concatenate(
-            [support_of(frame, model, cause == params.cause), _competing(params, cause, x)]
-        )
+        here = frame.once(counted_of, model)
+        support = np.concatenate([here.support, _competing(params, cause, x)])
+        sums |= here.oddities
         for name, cell in (("people", EVERYONE), ("events", _event(params)), ("competing", _first(params))):
             sums[name] = support[[cell]]
         names = ("hospital", "stratum") if params.stratified else ("hospital",)
@@ -175,7 +176,7 @@ class FineGray(Statistic[FineGrayParams, CoxState, FineGrayResult]):
         return Answer(
             sums=Sums(layout=made, values=sums),
             support=support,
-            populations={"everyone": distinct(frame.person)},
+            populations={"everyone": here.people},
         )
 
     def step(
@@ -199,7 +200,7 @@ class FineGray(Statistic[FineGrayParams, CoxState, FineGrayResult]):
         if isinstance(after, NewtonState):
             return Again(state=CoxState(newton=after))
         if isinstance(after, newton.Stuck):
-            return Done(result=_nothing(total, stuck(model, after), after.path))
+            return Done(result=_nothing(total, stuck(model, after, total), after.path))
         at_maximum = replace(newton.begin(after.point), path=after.path)
         return Again(state=CoxState(newton=at_maximum, last=True))
 

@@ -37,13 +37,13 @@ from dure.stats.glm_model import (
     theta_at,
 )
 from dure.stats.newton import NewtonState, Visited
+from dure.stats.no_fit import SMALL_CELLS, NoFit, suspects
 from dure.wire.codec import message
 from dure.wire.rules import Mode
 from dure.wire.sums import Layout, Sums
 
 Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
-SMALL_CELLS = "small-cells"
 LEVEL = 0.95
 
 
@@ -91,27 +91,6 @@ class Fit:
     freedom: int
     theta: float | None
     theta_error: float | None
-
-
-@message
-class Suspect:
-    """A covariate by which a model has no estimate.
-
-    Attributes:
-        constant_at, separates_at: at how many hospitals it doesn't vary, or the outcome is certain by it. Not at which.
-    """
-
-    name: str
-    constant_at: int | None
-    separates_at: int | None
-
-
-@message
-class NoFit:
-    """Why there is no estimate. `small-cells`: too few people for the sums of these covariates to be shown."""
-
-    trouble: str
-    suspects: tuple[Suspect, ...]
 
 
 @message
@@ -206,8 +185,7 @@ class Glm(Statistic[GlmParams, GlmState, GlmResult]):
         if isinstance(after, NewtonState):
             return Again(state=GlmState(newton=after))
         if isinstance(after, newton.Stuck):
-            suspects = _suspects(params, total, after.columns)
-            no_fit = NoFit(trouble=after.trouble, suspects=suspects)
+            no_fit = NoFit(trouble=after.trouble, suspects=suspects(names(params), after.columns, total))
             return Done(result=GlmResult(people=_people(total), fit=None, no_fit=no_fit, path=after.path))
         return Done(
             result=GlmResult(
@@ -308,24 +286,7 @@ def _hidden(params: GlmParams, total: Released) -> NoFit | None:
         return None
     return NoFit(
         trouble=SMALL_CELLS,
-        suspects=tuple(
-            Suspect(name=name, constant_at=None, separates_at=None)
-            for name, is_closed in zip(names(params), closed, strict=True)
-            if is_closed
-        ),
-    )
-
-
-def _suspects(params: GlmParams, total: Released, columns: tuple[int, ...]) -> tuple[Suspect, ...]:
-    told = names(params)
-    return tuple(
-        Suspect(
-            name=told[index],
-            constant_at=int(total.values["constant"][index]),
-            separates_at=int(total.values["separated"][index]),
-        )
-        for index in columns
-        if index < len(told)
+        suspects=suspects(names(params), [i for i, is_closed in enumerate(closed) if is_closed]),
     )
 
 

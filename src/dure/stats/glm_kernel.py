@@ -4,14 +4,14 @@ Responsible for: the arithmetic at a hospital, people behind every cell included
 (`glm`), what may leave (`guard`).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dure.stats.base import Frame
-from dure.stats.design import EVERYONE, Cells, Covariate, count, triangle_size, values
+from dure.stats.design import Cells, Covariate, count, triangle_size, values
 from dure.stats.families import (
     COUNTED,
     Family,
@@ -22,6 +22,7 @@ from dure.stats.families import (
     theta_derivatives,
     variance,
 )
+from dure.stats.no_fit import oddities
 
 Vector = NDArray[np.float64]
 BLOCK = 4096
@@ -62,15 +63,14 @@ class Part:
 
     Attributes:
         support: people behind every cell.
-        constant, separated: 1 for each column that doesn't vary here, or is 0/1 and makes the outcome certain here.
+        oddities: columns that don't vary here, or decide the outcome here.
         as_stored: whether each column, as it is stored, is within its bounds.
         zero_one: whether every outcome is 0 or 1.
     """
 
     frame: Frame
     support: NDArray[np.int64]
-    constant: Vector
-    separated: Vector
+    oddities: dict[str, NDArray[np.int64]]
     as_stored: tuple[bool, ...]
     zero_one: bool
 
@@ -103,9 +103,10 @@ def _part(frame: Frame, asked: Asked, cells: Cells) -> Part:
     support = _support(frame, asked, cells)
     outcome = frame.columns[asked.outcome.name]
     return Part(
-        frame=frame,
+        # Not the frame itself, which would hold what is kept with it, and so itself.
+        frame=replace(frame),
         support=support,
-        **_oddities(frame, asked, cells, support),
+        oddities=oddities(frame, asked.columns, cells, support, both_ways=asked.family is Family.BINOMIAL),
         as_stored=tuple(c is None or _is_lawful(frame.columns[c.name], c) for c in asked.columns),
         zero_one=bool(((outcome == 0) | (outcome == 1)).all()),
     )
@@ -126,7 +127,7 @@ def _of_one(part: Part, asked: Asked) -> dict[str, Vector]:
     sums |= {
         name: np.zeros(size) for name in ("information", "meat", "cluster", "taken out", "meat taken out")
     }
-    sums |= {"constant": part.constant, "separated": part.separated}
+    sums |= {name: flags.astype(np.float64) for name, flags in part.oddities.items()}
     if not people:
         return sums
     own = 0.0
@@ -266,31 +267,3 @@ def _support(frame: Frame, asked: Asked, cells: Cells) -> NDArray[np.int64]:
     if asked.family in COUNTED:
         indicators.append(values(frame, asked.outcome) != 0)
     return count(cells, indicators, len(frame.person))
-
-
-def _oddities(
-    frame: Frame, asked: Asked, cells: Cells, support: NDArray[np.int64]
-) -> dict[str, NDArray[np.float64]]:
-    """Columns that don't vary here, and 0/1 columns by which the outcome is certain here: 1 each."""
-    constant = np.zeros(len(asked.columns))
-    separates = np.zeros(len(asked.columns))
-    people = int(support[EVERYONE])
-    for index, covariate in enumerate(asked.columns):
-        if covariate is None or not people:
-            continue
-        if covariate.binary:
-            some = int(support[cells.column[index]])
-            constant[index] = some in (0, people)
-        else:
-            column = values(frame, covariate)
-            constant[index] = column.min() == column.max()
-        if not covariate.binary or constant[index] or asked.family not in COUNTED:
-            continue
-        events, both = int(support[cells.outcome[0]]), int(support[cells.case[index]])
-        corners = [both, events - both]
-        if asked.family is Family.BINOMIAL:
-            corners += [some - both, people - some - events + both]
-        separates[index] = (
-            events > 0 and min(corners) == 0 and not (asked.family is Family.BINOMIAL and events == people)
-        )
-    return {"constant": constant, "separated": separates}

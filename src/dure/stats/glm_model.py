@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field as Checked
 
+from dure.stats import no_fit
 from dure.stats.design import (
     EVERYONE,
     MOST_PEOPLE_BITS,
@@ -161,7 +162,6 @@ def layout(params: GlmParams) -> Layout:
     made = design(params)
     everyone = np.array([EVERYONE], dtype=np.int64)
     pairs = triangle(made.pair)
-    all_columns = np.full(len(made.column), EVERYONE, dtype=np.int64)
     all_pairs = np.full(len(pairs), EVERYONE, dtype=np.int64)
     prior = _quantity("weight", params.weight)
     weight = 1.0 if prior is None else max(prior.most, 1.0)
@@ -181,8 +181,7 @@ def layout(params: GlmParams) -> Layout:
         _derivative("observed", weight * x * observed, made.case),
         _derivative("expected", weight * x * mean, made.column),
         _derivative("information", weight * x * x * mean, pairs),
-        _count("constant", all_columns, Unit.HOSPITAL),
-        _count("separated", all_columns, Unit.HOSPITAL),
+        *no_fit.fields(len(made.column)),
     ]
     if estimates_theta(params):
         of_theta = weight * 1000 * (y + exp(LARGEST_LOG_THETA))

@@ -81,6 +81,14 @@ def of_hospital(products: Matrix, ratio: float) -> Terms:
     )
 
 
+def made_of_others(terms: Terms) -> tuple[int, ...]:
+    """The columns of X that are made of each other, by index; all of them where there are no more people than columns."""
+    columns = len(terms.products) - 1
+    if float(terms.products[0, 0]) <= columns:
+        return tuple(range(columns))
+    return collinear((terms.products - terms.taken)[:-1, :-1])
+
+
 def profile(terms: Terms, *, restricted: bool) -> Profile | None:
     """The profile likelihood; None where the columns are made of each other, or fit perfectly.
 

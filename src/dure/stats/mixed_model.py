@@ -13,6 +13,7 @@ hospital has them). A board that minds should ask for a fixed effect, or many ho
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import lru_cache, reduce
 from math import exp, isfinite, log
 from operator import add
@@ -22,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field as Checked
 
+from dure.stats import no_fit
 from dure.stats.base import Again, Answer, BadState, Done, Frame, Released, SplitsBy, Statistic
 from dure.stats.design import (
     EVERYONE,
@@ -36,8 +38,10 @@ from dure.stats.design import (
     triangle_size,
 )
 from dure.stats.intervals import Effect, effect
-from dure.stats.mixed_kernel import Profile, Terms, of_hospital, profile
+from dure.stats.mixed_kernel import Profile, Terms, made_of_others, of_hospital, profile
 from dure.stats.moments import origin, standing
+from dure.stats.newton import Trouble
+from dure.stats.no_fit import SMALL_CELLS, Suspect
 from dure.stats.problems import NoEstimate
 from dure.wire.codec import message
 from dure.wire.rules import Mode
@@ -53,6 +57,7 @@ PEOPLE_OF_ONE = 2.0**24
 """A hospital's square of its people, and cube, divided by its people: bounds of what one person adds to these."""
 ROUNDS = 40
 SQUARES = ("taken", "first", "second")
+FITS_PERFECTLY = "fits-perfectly"
 
 
 @message
@@ -76,6 +81,14 @@ class MixedModelParams:
 
 
 @message
+class Tried:
+    """One ratio that sums were asked at, and the deviance there: at its scale of sums, not of the outcome."""
+
+    ratio: float
+    deviance: float
+
+
+@message
 class MixedModelState:
     """The ratio asked about.
 
@@ -83,12 +96,14 @@ class MixedModelState:
         ratio: λ; 0 in the first round.
         low, high: between which the best ratio is known to lie; None where that isn't known yet.
         asked: how many rounds there were.
+        path: the ratios asked about so far.
     """
 
     ratio: Annotated[float, Checked(ge=0, le=LARGEST_RATIO)]
     low: float | None
     high: float | None
     asked: int
+    path: tuple[Tried, ...] = ()
 
 
 @message
@@ -116,6 +131,9 @@ class MixedModelResult:
         products: the lower triangle of sums of products of 1, the covariates and the outcome, from their origins in units of
             their ranges.
         hidden: whether too few people are behind some number that it takes.
+        trouble: why there is no fit: `small-cells`, covariates made of each other, none that is left to explain, or rounds that ran out.
+        suspects: the covariates that it is about.
+        path: the ratios that were asked about.
     """
 
     people: int | None
@@ -123,6 +141,9 @@ class MixedModelResult:
     fit: MixedFit | None
     products: tuple[float, ...] | None
     hidden: bool
+    trouble: str | None = None
+    suspects: tuple[Suspect, ...] = ()
+    path: tuple[Tried, ...] = ()
 
 
 class MixedModel(Statistic[MixedModelParams, MixedModelState, MixedModelResult]):
@@ -165,9 +186,11 @@ class MixedModel(Statistic[MixedModelParams, MixedModelState, MixedModelResult])
         place = frame.columns["hospital"][known] if "hospital" in frame.columns else np.zeros(z.shape[1])
         empty = np.zeros((len(z), len(z)))
         terms, hospitals = of_hospital(empty, state.ratio), 0
+        constant = np.zeros(len(z) - 1, dtype=np.int64)
         for one in np.unique(place):
             here = z[:, place == one]
             terms, hospitals = terms + of_hospital(here @ here.T, state.ratio), hospitals + 1
+            constant[1:] += here[1:-1].min(axis=1) == here[1:-1].max(axis=1)
         lower = np.tril_indices(len(z))
         sums: dict[str, Numbers] = {
             "people": np.array([z.shape[1]], dtype=np.int64),
@@ -177,6 +200,7 @@ class MixedModel(Statistic[MixedModelParams, MixedModelState, MixedModelResult])
         if not params.one_round:
             sums |= {name: getattr(terms, name)[lower] for name in SQUARES}
             sums |= {f"log {i}": terms.logs[i : i + 1] for i in range(3)}
+            sums[no_fit.CONSTANT] = constant
         some = [row != 0 for row, column in zip(z[1:], columns, strict=True) if not column.never_zero]
         return Answer(
             sums=Sums(layout=_layout(params), values=sums),
@@ -189,18 +213,35 @@ class MixedModel(Statistic[MixedModelParams, MixedModelState, MixedModelResult])
     ) -> Again[MixedModelState] | Done[MixedModelResult]:
         if not total.open[EVERYONE]:
             return Done(
-                result=MixedModelResult(people=None, hospitals=None, fit=None, products=None, hidden=True)
+                result=MixedModelResult(
+                    people=None,
+                    hospitals=None,
+                    fit=None,
+                    products=None,
+                    hidden=True,
+                    trouble=SMALL_CELLS,
+                    path=state.path,
+                )
             )
         if params.one_round:
             return Done(result=_result(total, products=tuple(total.values["products"].tolist())))
-        found = profile(_terms(params, total), restricted=params.restricted)
+        terms = _terms(params, total)
+        found = profile(terms, restricted=params.restricted)
         if found is None:
-            return Done(result=_result(total))
+            dependent = made_of_others(terms)
+            why = no_fit.NoFit(
+                trouble=Trouble.COLLINEAR if dependent else FITS_PERFECTLY,
+                suspects=no_fit.suspects(_names(params), dependent, total),
+            )
+            return Done(result=_result(total, why=why, path=state.path))
+        path = (*state.path, Tried(ratio=state.ratio, deviance=found.deviance))
         after = _next(state, found)
-        if after is not None and after.asked < self.rounds(params):
-            return Again(state=after)
-        fit = None if after is not None else _fit(params, found, state.ratio)
-        return Done(result=_result(total, fit=fit))
+        if after is None:
+            return Done(result=_result(total, fit=_fit(params, found, state.ratio), path=path))
+        if after.asked < self.rounds(params):
+            return Again(state=replace(after, path=path))
+        why = no_fit.NoFit(trouble=Trouble.NOT_CONVERGED, suspects=())
+        return Done(result=_result(total, why=why, path=path))
 
 
 def fit_together(params: MixedModelParams, hospitals: Sequence[MixedModelResult]) -> MixedFit:
@@ -217,18 +258,25 @@ def fit_together(params: MixedModelParams, hospitals: Sequence[MixedModelResult]
             where="hospitals",
             mend="Leave the hospital out from the start, or ask in `total`.",
         )
-    state = MixedModelState(ratio=0.0, low=None, high=None, asked=0)
+    state, dependent = MixedModelState(ratio=0.0, low=None, high=None, asked=0), tuple[int, ...]()
+    path: list[float] = []
     while state.asked < ROUNDS:
         terms = reduce(add, (of_hospital(part, state.ratio) for part in parts))
         found = profile(terms, restricted=params.restricted)
         if found is None:
+            dependent = made_of_others(terms)
             break
+        path.append(state.ratio)
         after = _next(state, found)
         if after is None:
             return _fit(params, found, state.ratio)
         state = after
+    about = ", ".join(_names(params)[index] for index in dependent)
+    asked = ", ".join(f"{ratio:.3g}" for ratio in path)
     raise NoEstimate(
-        "The covariates are made of each other, or hospitals don't tell how far they differ.",
+        f"Nothing tells these apart: {about}."
+        if about
+        else f"The ratio of variances did not settle: {asked}.",
         where="covariates",
         mend="Leave out a covariate, or use a fixed effect.",
     )
@@ -286,6 +334,7 @@ def _layout(params: MixedModelParams) -> Layout:
         ]
         logs = (log(1 + LARGEST_RATIO), 1.0, PEOPLE_OF_ONE)
         fields += [_sum(f"log {i}", bound, everyone, Unit.HOSPITAL) for i, bound in enumerate(logs)]
+        fields.append(no_fit.hospitals(no_fit.CONSTANT, len(params.covariates) + 1))
     return Layout(
         cells=made.names,
         relations=made.relations,
@@ -312,7 +361,12 @@ def _terms(params: MixedModelParams, total: Released) -> Terms:
 
 
 def _result(
-    total: Released, *, fit: MixedFit | None = None, products: tuple[float, ...] | None = None
+    total: Released,
+    *,
+    fit: MixedFit | None = None,
+    products: tuple[float, ...] | None = None,
+    why: no_fit.NoFit | None = None,
+    path: tuple[Tried, ...] = (),
 ) -> MixedModelResult:
     return MixedModelResult(
         people=int(total.values["people"][0]),
@@ -320,7 +374,14 @@ def _result(
         fit=fit,
         products=products,
         hidden=False,
+        trouble=None if why is None else why.trouble,
+        suspects=() if why is None else why.suspects,
+        path=path,
     )
+
+
+def _names(params: MixedModelParams) -> tuple[str, ...]:
+    return ("(Intercept)", *(covariate.name for covariate in params.covariates))
 
 
 def _fit(params: MixedModelParams, found: Profile, ratio: float) -> MixedFit:
@@ -337,7 +398,7 @@ def _fit(params: MixedModelParams, found: Profile, ratio: float) -> MixedFit:
     beta[0] += start
     covariance = back @ found.covariance @ back.T
     errors = np.sqrt(np.diag(covariance))
-    names = ("(Intercept)", *(covariate.name for covariate in params.covariates))
+    names = _names(params)
     # A change of units moves the likelihood: by each outcome's, and in REML by each column's.
     moved = found.people * np.log(unit)
     if params.restricted:

@@ -41,6 +41,8 @@ class Held:
 
     def predictor(self, at: Vector) -> Vector:
         """Each row's linear predictor at coefficients, the intercept first. Shape (n,)."""
+        if not at[1:].any():
+            return np.full(len(self.fitted), at[0])
         return np.asarray(self.x @ at[1:] + at[0])
 
     def sums(self, weight: Vector) -> Vector:
@@ -203,16 +205,18 @@ def _within_bounds(frame: Frame, params: Penalised) -> Any:
 
 
 def _support(x: Any, has: Flags, fitted: Flags, made: Cells, *, folds: int) -> Support:
-    some = csr_array(((x.data != 0).astype(np.float64), x.indices, x.indptr), shape=x.shape)
+    some = (
+        x
+        if (x.data == 1).all()
+        else csr_array(((x.data != 0).astype(np.float64), x.indices, x.indptr), shape=x.shape)
+    )
+
+    def having(held: Flags) -> NDArray[np.int64]:
+        return np.asarray(np.rint(some.T @ held.astype(np.float64)), dtype=np.int64)
 
     def counted(held: Flags) -> Support:
-        return count_sparse(
-            made,
-            np.rint(some.T @ held.astype(np.float64)).astype(np.int64),
-            np.rint(some.T @ (held & has).astype(np.float64)).astype(np.int64),
-            int(held.sum()),
-            int((held & has).sum()),
-        )
+        cases = held & has
+        return count_sparse(made, having(held), having(cases), int(held.sum()), int(cases.sum()))
 
     of_fitted = counted(fitted)
     if folds == 1:

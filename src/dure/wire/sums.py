@@ -97,7 +97,7 @@ class RelationArrays:
         """For each relation the sum of its parts' values, exactly. Shape (cells,) to (relations,)."""
         up_to = np.zeros(len(self.parts) + 1, dtype=np.int64)
         np.cumsum(values[self.parts], out=up_to[1:])
-        return np.diff(up_to[self.ends])
+        return np.asarray(np.diff(up_to[self.ends]))
 
 
 @dataclass(frozen=True, kw_only=True)

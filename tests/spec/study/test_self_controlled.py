@@ -12,6 +12,7 @@ from dure.stats.base import Frame, Nothing, Released
 from dure.stats.conditional import Conditional, ConditionalFit, ConditionalResult
 from dure.stats.design import BadDesign
 from dure.stats.intervals import effect
+from dure.stats.no_fit import Suspect
 from dure.stats.profile import POINTS, Profile, ProfileResult
 from dure.study.kinds.base import BadQuestion, Cohort
 from dure.study.kinds.self_controlled import (
@@ -174,7 +175,8 @@ def test_ages_and_seasons_are_told_apart_from_windows():
     ],
 )
 def test_no_estimate_says_why(trouble, said):
-    none = replace(result(), fit=None, trouble=trouble, suspects=("month after",))
+    about = (Suspect(name="month after", constant_at=None, separates_at=None),)
+    none = replace(result(), fit=None, trouble=trouble, suspects=about)
     found = tables(none)
     assert found["ratios"] == []
     assert found["cases"][0]["estimate"] == said

@@ -12,7 +12,8 @@ from dure.features.markers import Marker, MarkerLevel
 from dure.guard.suppression import open_cells
 from dure.stats.base import BadState, Frame, Nothing
 from dure.stats.cox import CoxFit, CoxResult
-from dure.stats.glm import Coefficient, NoFit, Suspect
+from dure.stats.glm import Coefficient
+from dure.stats.no_fit import NoFit, Suspect
 from dure.stats.rates import RateCell, RatesResult
 from dure.study.kinds.base import BadQuestion, Cohort
 from dure.study.kinds.subgroup import SubgroupKind, Subgroups

@@ -7,8 +7,9 @@ import pytest
 
 from dure.stats.cox import CoxFit, CoxResult
 from dure.stats.fine_gray import FineGrayFit, FineGrayResult
-from dure.stats.glm import Coefficient, NoFit, Suspect
+from dure.stats.glm import Coefficient
 from dure.stats.log_rank import LogRankResult
+from dure.stats.no_fit import NoFit, Suspect
 from dure.stats.risk_table import GroupAtRisk, RiskTableResult
 from dure.study.kinds.base import BadQuestion, Cohort
 from dure.study.kinds.survival import Survival, SurvivalKind

@@ -365,7 +365,11 @@ class _Found:
 
 
 def _of_model(result: ConditionalResult) -> _Found:
-    why = ESTIMATED if result.trouble is None else why_none(result.trouble, result.suspects)
+    why = (
+        ESTIMATED
+        if result.trouble is None
+        else why_none(result.trouble, (each.name for each in result.suspects))
+    )
     effects = () if result.fit is None else result.fit.effects
     return _Found(
         cases=(result.people, result.events, why),
