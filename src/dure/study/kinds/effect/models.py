@@ -46,7 +46,11 @@ from dure.wire.codec import encode
 DAYS_A_YEAR = 365.25
 LARGEST_VALUE, LARGEST_COUNT = 1e9, 1e5
 NEAR = 0.1
-"""How near to its minimum the propensity model is fitted: derivatives, as a share of the penalty. Nearer costs rounds and moves no score."""
+"""How near to its minimum the propensity model is fitted: derivatives, as a share of the penalty.
+
+Nearer costs rounds. In simulated networks it moves what is found with strata by 0.04 standard errors at most, with weights by 0.004; one to
+one matches change with the least change of a score, to others as good: by 0.1 on average.
+"""
 CUTS = 8
 CURVE_INTERVALS = 64
 MOST_KEPT = 4
