@@ -14,6 +14,8 @@ Value = str | int | float | None
 Row = Sequence[Value]
 NETWORK = "network"
 PLACE = "hospital"
+LEAST_P = 0.0001
+"""A smaller p-value is said to be smaller: none is 0."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +57,7 @@ def view(name: str, title: str, columns: Sequence[str], rows: Sequence[Row], wor
                 words,
                 places=places[i],
                 nobody=people is not None and row[people] == 0 and i != people,
+                least=LEAST_P if columns[i] == "p_value" else None,
             )
             for i in kept
         )
@@ -78,9 +81,11 @@ def _only_network(rows: Sequence[Row], column: int) -> bool:
     return all(row[column] == NETWORK for row in rows)
 
 
-def _cell(value: Value, words: Words, *, places: int, nobody: bool) -> Cell:
+def _cell(value: Value, words: Words, *, places: int, nobody: bool, least: float | None) -> Cell:
     if value is None:
         return Cell(text="–", kind="nothing") if nobody else Cell(text=words("hidden"), kind="hidden")
     if isinstance(value, str):
         return Cell(text=words.text(value), kind="text")
+    if least is not None and value < least:
+        return Cell(text=f"<{words.number(least, places=4)}", kind="number")
     return Cell(text=words.number(value, places=places), kind="number")

@@ -87,6 +87,7 @@ COLUMNS = {
     "ratio_low": "Ratio, 95 % from",
     "ratio_high": "Ratio, 95 % to",
     "log_ratio": "Logarithm of the ratio",
+    "se": "Standard error",
     "risk_percent": "Risk, %",
     "risk_low": "Risk, 95 % from",
     "risk_high": "Risk, 95 % to",

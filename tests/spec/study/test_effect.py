@@ -48,6 +48,15 @@ def test_a_sound_comparison_opens_by_itself(results):
     assert fair["difference_high"] < naive["difference_percent"]
 
 
+def test_what_differs_most_stands_first(results):
+    rows = table(SPEC, results, "balance")
+    largest = [max(abs(row["smd_before"] or 0), abs(row["smd_after"] or 0)) for row in rows]
+    assert largest == sorted(largest, reverse=True)
+    assert [row["covariate"] for row in table(SPEC, results, "love") if row["when"] == "before"] == [
+        row["covariate"] for row in rows if row["smd_before"] is not None
+    ][:20]
+
+
 @pytest.mark.parametrize(
     ("limits", "why"),
     [

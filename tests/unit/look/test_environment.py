@@ -4,6 +4,7 @@ import pytest
 from jinja2 import UndefinedError
 
 from dure.look.environment import address, environment, speaking
+from dure.look.tables import view
 from dure.look.words import Words
 
 
@@ -27,3 +28,13 @@ def test_a_missing_value_fails():
 
 def test_an_address_changes_with_its_content():
     assert address("base.css").startswith("/look/base.css?v=")
+
+
+@pytest.mark.parametrize(("rows", "shown"), [(100, 100), (101, 50)])
+def test_of_a_table_of_many_rows_the_first_are_shown(rows, shown):
+    many = view("t", "T", ("covariate", "people"), [(f"c{at}", at + 20) for at in range(rows)], Words("en"))
+    source = '{% import "components.html" as part %}{{ part.table(many, most=most) }}'
+    made = speaking(environment(), Words("en")).from_string(source)
+    assert made.render(many=many, most=50).count("<tr>") == 1 + shown
+    assert (f"The first {shown} of {rows} rows" in made.render(many=many, most=50)) == (shown < rows)
+    assert made.render(many=many, most=None).count("<tr>") == 1 + rows

@@ -43,3 +43,12 @@ def test_a_table_in_korean():
 
 def test_an_empty_table_is_no_error():
     assert view("t", "T", ("hospital", "people"), (), EN).rows == ()
+
+
+def test_no_p_value_is_nothing():
+    table = view("t", "T", ("test", "se", "p_value"), (("one", 0.00001, 3e-9), ("other", 0.2, 0.04)), EN)
+    assert [[cell.text for cell in row[1:]] for row in table.rows] == [
+        ["0.0000", "<0.0001"],
+        ["0.2000", "0.0400"],
+    ]
+    assert table.labels[1] == "Standard error"

@@ -41,7 +41,7 @@ from dure.study.kinds.effect.spec import (
 )
 from dure.study.report import Chart, Table, Value
 
-SHOWN = 25
+SHOWN = 20
 RATIOS = {"cox": "hazard ratio", "poisson": "rate ratio", "logistic": "odds ratio"}
 INTERVAL = ("ratio", "ratio_low", "ratio_high", "log_ratio", "se", "p_value")
 Row = tuple[Value, ...]
@@ -205,7 +205,7 @@ def _curves(spec: Effect, at: ByStep) -> Iterator[Row]:
         return
     for arm in ARMS:
         curve = kaplan_meier(AtRisk.of(found.edges, found.groups[f"arm/{arm}"]))
-        yield (0, arm, 1.0, None, None)
+        yield (0, arm, 1.0, 1.0, 1.0)
         for day, value, low, high in zip(
             *(each.tolist() for each in (curve.day, curve.value, curve.low, curve.high)), strict=True
         ):
@@ -250,20 +250,28 @@ def _smds(spec: Effect, at: ByStep) -> tuple[Any, Any, Any] | None:
 
 
 def _balance(spec: Effect, at: ByStep) -> Iterator[Row]:
+    """Those that differ most come first, before or after adjusting."""
     found = _smds(spec, at)
     if found is None:
         return
-    for each, kept, before, after in zip(
-        covariates_of(spec), *(array.tolist() for array in found), strict=True
-    ):
+    kept, before, after = found
+    for place in _by_difference(before, after):
+        each = covariates_of(spec)[place]
         yield (
             domain(each.id),
             str(each.id),
             each.name,
-            "yes" if kept else "no",
-            _number(before),
-            _number(after),
+            "yes" if kept[place] else "no",
+            _number(float(before[place])),
+            _number(float(after[place])),
         )
+
+
+def _by_difference(before: Any, after: Any) -> list[int]:
+    """Places of covariates, the largest difference first, before or after."""
+    largest = np.fmax(np.abs(np.nan_to_num(before)), np.abs(np.nan_to_num(after)))
+    places: list[int] = np.argsort(-largest, kind="stable").tolist()
+    return places
 
 
 def _love(spec: Effect, at: ByStep) -> Iterator[Row]:
@@ -272,8 +280,7 @@ def _love(spec: Effect, at: ByStep) -> Iterator[Row]:
     if found is None:
         return
     _, before, after = found
-    largest = np.fmax(np.abs(np.nan_to_num(before)), np.abs(np.nan_to_num(after)))
-    for place in np.argsort(-largest, kind="stable")[:SHOWN].tolist():
+    for place in _by_difference(before, after)[:SHOWN]:
         for when, values in (("before", before), ("after", after)):
             if not math.isnan(values[place]):
                 yield (covariates_of(spec)[place].name, when, float(values[place]))
