@@ -1,7 +1,8 @@
 """A quantile: between which two values a share of people lies, by histograms that grow finer.
 
-Exact for: the interval it ends with, which holds the pooled quantile. It goes on into a bin that is shown and must hold it; where
-hidden bins leave several, it ends with the stretch of those that could, since an exact quantile is one person's value.
+Exact for: the interval it ends with, which holds the pooled quantile. It goes on into a bin that is shown and must hold it, unless
+that told of hidden ones; where hidden bins leave several, it ends with the stretch of those that could, since an exact quantile is one
+person's value.
 
 Values are whole numbers, or numbers on a grid of declared step. Type 7, the usual one, lies between two neighbours of the
 ordered values: it is found by two searches, one for each (`Rank`), and `type_7` puts them together.
@@ -167,12 +168,27 @@ class Quantiles(Statistic[QuantilesParams, QuantilesState, QuantilesResult]):
         could = _holding(params, people, parts)
         narrowed = Interval(low=parts[could[0]].low, high=parts[could[-1]].high) if could else state.interval
         cuts = state.cuts + 1
-        if len(could) == 1 and people[BINS + could[0]] is not None and cuts < self.rounds(params):
+        if len(could) == 1 and _goes_on(people[BINS:], could[0]) and cuts < self.rounds(params):
             return Again(state=QuantilesState(interval=narrowed, cuts=cuts))
         nothing_found = narrowed == Interval(low=params.low, high=params.high)
         return Done(
             result=QuantilesResult(people=people[EVERYONE], interval=None if nothing_found else narrowed)
         )
+
+
+def _goes_on(people: Sequence[int | None], bin_: int) -> bool:
+    """Whether the next round may look into a bin: it is shown, and tells nothing of hidden ones.
+
+    The next round says how many are below and above. The sum of all hidden bins is known already; where some are hidden on either
+    side, each side's would come out as that number without its shown bins. Where a side has none that is shown, it is one
+    group, which is judged as such.
+    """
+    sides = people[:bin_], people[bin_ + 1 :]
+    if people[bin_] is None:
+        return False
+    if not all(None in side for side in sides):
+        return True
+    return not any(count for side in sides for count in side)
 
 
 def _cut(interval: Interval, bins: int) -> list[Interval]:
