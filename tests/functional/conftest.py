@@ -33,7 +33,7 @@ from dure.portal.app import create
 from dure.stats.base import Frame
 from dure.stats.counts import CountsParams
 from dure.study.kinds import kind_of
-from dure.study.protocol.answer import message, through_gate
+from dure.study.protocol.answer import message, remembered, through_gate
 from dure.study.protocol.player import Player, table
 from dure.study.spec import Study
 from dure.wire.codec import decode, digest, encode
@@ -204,9 +204,10 @@ class Hospital:
         seed = int(digest(f"{self.name} {study.title}".encode())[-8:], 16)
         frame = _frame(step.params, self.people // 10, seed)
         state = decode(step.statistic.state, task.state, where="state")
-        released = through_gate(
-            step, task, step.statistic.local(frame, step.params, state), rules=manifest.rules
-        )
+        roster = {seat.hospital for seat in manifest.roster}
+        memory = remembered(task, me=self.name, roster=roster, outside=roster)
+        answer = step.statistic.local(frame, step.params, state)
+        released = through_gate(step, task, answer, rules=manifest.rules, memory=memory)
         said = message(released, task, self.name)
         if isinstance(said, Contribution) and manifest.masked:
             said = player.over(task, said)

@@ -16,7 +16,7 @@ from dure.study.kinds.base import NETWORK, Cohort
 from dure.study.kinds.distribution import Distribution
 from dure.study.kinds.feasibility import Feasibility
 from dure.study.protocol import advance, open_run, pending
-from dure.study.protocol.answer import message, through_gate
+from dure.study.protocol.answer import message, remembered, through_gate
 from dure.study.protocol.party import MaskRefused
 from dure.study.protocol.player import Player, table
 from dure.study.protocol.run import FINAL, Expired, Run, Stage, compose
@@ -119,7 +119,9 @@ class World:
         state = decode(step.statistic.state, task.state, where="test")
         step.statistic.judge(step.params, state)
         answer = step.statistic.local(self.frames[hospital], step.params, state)
-        told = self.lie(message(through_gate(step, task, answer, rules=self.run.rules), task, hospital))
+        memory = remembered(task, me=hospital, roster=self.run.roster, outside=self.run.roster)
+        released = through_gate(step, task, answer, rules=self.run.rules, memory=memory)
+        told = self.lie(message(released, task, hospital))
         return player.over(task, told) if self.run.masked and isinstance(told, Contribution) else told
 
     def apply(self, event):
@@ -247,7 +249,9 @@ def test_a_liar_spoils_no_more_than_its_own_result(mode, exchange, value):
             or told.position.exchange is not exchange
         ):
             return told
-        return replace(told, numbers=lies(told.numbers, value, -1))
+        # What a support says of cells comes before what it says of the ledger.
+        last = -1 - len(world.steps()[0].params.stages) if exchange is Exchange.SUPPORT else -1
+        return replace(told, numbers=lies(told.numbers, value, last))
 
     world.lie = lie
     while world.run.stage not in FINAL:

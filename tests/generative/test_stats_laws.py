@@ -523,6 +523,7 @@ def test_laws(name, seed, rows, hospitals, is_harsh):
             parts_sum = answer.support[list(relation.parts)].sum()
             whole = answer.support[relation.whole]
             assert parts_sum == whole if relation.disjoint else parts_sum >= whole
+        assert set(answer.populations) == set(statistic.populations(params))
         for cell, people in answer.populations.items():
             assert len(people) == answer.support[layout.cells.index(cell)]
             assert (np.diff(people) > 0).all()

@@ -33,7 +33,7 @@ from dure.stats.base import Frame
 from dure.study.kinds import kind_of
 from dure.study.kinds.base import Cohort
 from dure.study.kinds.distribution import Distribution
-from dure.study.protocol.answer import message, through_gate
+from dure.study.protocol.answer import message, remembered, through_gate
 from dure.study.protocol.player import Player, table
 from dure.study.spec import Purpose, Study
 from dure.wire.codec import decode, digest, encode
@@ -339,7 +339,9 @@ class Hospital:
         frame = Frame(person=np.arange(len(self.values)), columns={"value": self.values})
         state = decode(step.statistic.state, task.state, where="state")
         computed = step.statistic.local(frame, step.params, state)
-        told = message(through_gate(step, task, computed, rules=manifest.rules), task, self.id)
+        roster = {seat.hospital for seat in manifest.roster}
+        memory = remembered(task, me=self.id, roster=roster, outside=roster)
+        told = message(through_gate(step, task, computed, rules=manifest.rules, memory=memory), task, self.id)
         return player.over(task, told) if manifest.masked and isinstance(told, Contribution) else told
 
     def _player(self, manifest: Manifest, study: Study) -> Player:

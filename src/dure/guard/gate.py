@@ -4,17 +4,19 @@ Responsible for: the two judgements. `release_*` judge one hospital's answer bef
 network's support before values are asked for, and `judge_values` what came of them. Not responsible for: permits (`dure.govern.permit`), masks, sending.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
+from dure.guard.ledger import Memory, entries, judge_memory, judge_network
 from dure.guard.populations import People, small_difference
 from dure.guard.register import (
     BOUNDS,
     CONSISTENT,
     LEAST_HOSPITALS,
     LEAST_PEOPLE,
+    SATURATION,
     SMALL_DIFFERENCE,
     GateRule,
 )
@@ -26,6 +28,8 @@ from dure.wire.rules import Rules
 from dure.wire.sums import FieldKind, Layout, Numbers, Sums, Support
 
 _MADE_HERE = object()
+LEAST_FREEDOM = 10
+"""How many more events than coefficients a model needs."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +40,7 @@ class Release:
         layout: digest of the layout.
         numbers: ring bytes, as `dure.wire.messages.Contribution.numbers`.
         shown: bitmap of the cells shown, in `by_hospital`.
-        populations: names of the populations of which numbers are shown, in `by_hospital`: those to remember.
+        populations: names of the populations of which numbers are shown: those to remember.
     """
 
     layout: str
@@ -59,29 +63,57 @@ class Withheld:
     reason: str
 
 
-def release_support(layout: Layout, answer: Answer) -> Release | Withheld:
-    """`total`, first exchange: people behind every cell, for the network to add."""
+def release_support(
+    layout: Layout, answer: Answer, rules: Rules | None = None, memory: Memory | None = None
+) -> Release | Withheld:
+    """`total`, first exchange: people behind every cell, for the network to add.
+
+    Args:
+        memory: what was answered before, at the first support of a step: the ledger's entries follow the cells then.
+    """
     fault = _fault(layout, answer)
     if fault is not None:
         return fault
-    return _release(layout, ring.to_ring(answer.support, 0))
-
-
-def release_values(layout: Layout, answer: Answer, is_open: Mask) -> Release | Withheld:
-    """`total`, second exchange: the elements whose cells the network's thresholds opened; the rest are sent as zero."""
-    fault = _fault(layout, answer)
+    if memory is None or rules is None:
+        return _release(layout, ring.to_ring(answer.support, 0))
+    fault = _remembered(answer.populations, memory, rules, by_hospital=False)
     if fault is not None:
         return fault
-    return _release(layout, _hide(answer.sums, is_open).to_ring())
+    told = np.concatenate([answer.support, entries(answer.populations, memory, rules)])
+    return _release(layout, ring.to_ring(told, 0))
+
+
+def release_values(
+    layout: Layout,
+    answer: Answer,
+    is_open: Mask,
+    rules: Rules | None = None,
+    memory: Memory | None = None,
+) -> Release | Withheld:
+    """`total`, second exchange: the elements whose cells the network's thresholds opened; the rest are sent as zero.
+
+    Args:
+        memory: as in `release_support`; who is in the sum is final now.
+    """
+    fault = _fault(layout, answer)
+    if fault is None and memory is not None and rules is not None:
+        fault = _remembered(answer.populations, memory, rules, by_hospital=False)
+    if fault is not None:
+        return fault
+    populations = spoken_populations(layout, is_open, answer.populations)
+    return _release(layout, _hide(answer.sums, is_open).to_ring(), populations=populations)
 
 
 def release_hospital(
-    layout: Layout, answer: Answer, rules: Rules, past: Iterable[People] = ()
+    layout: Layout,
+    answer: Answer,
+    rules: Rules,
+    memory: Memory | None = None,
 ) -> Release | Withheld:
     """`by_hospital`: this hospital's own thresholds and rounding, before anything leaves.
 
     Args:
-        past: populations that this hospital has shown numbers of, `by_hospital`, before.
+        memory: of whom it gave numbers before, in either mode.
     """
     fault = _fault(layout, answer)
     if fault is not None:
@@ -89,19 +121,50 @@ def release_hospital(
     is_open = open_cells(layout, answer.support, rules.least_people)
     if not (is_open & (answer.support > 0)).any():
         return Withheld(rule=LEAST_PEOPLE, reason="No cell rests on enough people at this hospital.")
-    spoken_of = _spoken_of(layout, is_open)
-    shown = [name for name in answer.populations if spoken_of[layout.cells.index(name)]]
+    fault = judge_saturation(layout, answer.support, rules)
+    if fault is not None:
+        return fault
+    shown = spoken_populations(layout, is_open, answer.populations)
     if not rules.off:
-        known = list(past)
+        known = [] if memory is None else [past.people for past in memory.past if past.by_hospital]
         if any(small_difference(answer.populations[name], known, rules.least_people) for name in shown):
             return Withheld(
                 rule=SMALL_DIFFERENCE,
                 reason="The people asked about differ by a few from people already answered about.",
             )
+        fault = None if memory is None else _remembered(answer.populations, memory, rules, by_hospital=True)
+        if fault is not None:
+            return fault
     rounded = _round(_hide(answer.sums, is_open), rules.round_to)
     support = np.where(is_open, _nearest(answer.support, rules.round_to), 0)
     numbers = np.concatenate([ring.to_ring(support, 0), rounded.to_ring()])
-    return _release(layout, numbers, shown=pack(is_open), populations=tuple(shown))
+    return _release(layout, numbers, shown=pack(is_open), populations=shown)
+
+
+def release_again(
+    layout: Layout,
+    numbers: bytes,
+    populations: Mapping[str, People],
+    rules: Rules,
+    memory: Memory,
+    *,
+    is_open: Mask | None = None,
+) -> Release | Withheld:
+    """`total`: numbers that were released before, to a repeat of their question; its people are held against all others anew.
+
+    Args:
+        numbers: the cells' support at a step's first support, or the values of the cells in `is_open`.
+        populations: the people that they rest on.
+    """
+    fault = _remembered(populations, memory, rules, by_hospital=False)
+    if fault is not None:
+        return fault
+    if is_open is None:
+        lanes = ring.from_bytes(numbers, len(layout.cells))
+        told = ring.to_ring(entries(populations, memory, rules), 0)
+        return _release(layout, np.concatenate([lanes, told]))
+    shown = spoken_populations(layout, is_open, populations)
+    return _release(layout, ring.from_bytes(numbers, layout.size), populations=shown)
 
 
 def judge_total(layout: Layout, support: Support, rules: Rules, *, hospitals: int) -> Mask | Withheld:
@@ -123,7 +186,66 @@ def judge_total(layout: Layout, support: Support, rules: Rules, *, hospitals: in
     is_open = open_cells(layout, support, rules.least_people)
     if not (is_open & (support > 0)).any():
         return Withheld(rule=LEAST_PEOPLE, reason="No cell rests on enough people in the whole network.")
-    return is_open
+    return judge_saturation(layout, support, rules) or is_open
+
+
+def judge_ledger(
+    layout: Layout,
+    support: Support,
+    told: Support,
+    is_open: Mask,
+    populations: tuple[str, ...],
+    named: tuple[str, ...],
+    rules: Rules,
+    *,
+    run: str,
+    hospitals: int,
+) -> tuple[str, ...] | Withheld:
+    """The populations that open cells speak of, unless the network's ledger has something against one of them.
+
+    Args:
+        told: what hospitals said beside the support, added: `dure.guard.ledger.entries`.
+        populations: all of the step. named: the earlier ones that they were held against.
+    """
+    shown = spoken_populations(layout, is_open, populations)
+    model = layout.model
+    solved = (0, 0) if model is None else (model.coefficients, int(support[model.people]))
+    found = judge_network(told, populations, shown, named, rules, run=run, hospitals=hospitals, model=solved)
+    return shown if found is None else Withheld(rule=found.rule, reason=found.reason)
+
+
+def judge_saturation(layout: Layout, support: Support, rules: Rules) -> Withheld | None:
+    """Whether a model has so many coefficients that its sums could be solved for rows."""
+    model = layout.model
+    if model is None or rules.off:
+        return None
+    people, events = int(support[model.people]), [int(support[cell]) for cell in model.events]
+    few = people < rules.least_people * model.coefficients
+    if few or any(count < model.coefficients + LEAST_FREEDOM for count in events):
+        return Withheld(
+            rule=SATURATION,
+            reason=f"Too few people or events for {model.coefficients} coefficients: its sums could be solved for rows.",
+        )
+    return None
+
+
+def _remembered(
+    populations: Mapping[str, People], memory: Memory, rules: Rules, *, by_hospital: bool
+) -> Withheld | None:
+    if rules.off:
+        return None
+    found = judge_memory(populations, memory, rules, by_hospital=by_hospital)
+    return None if found is None else Withheld(rule=found.rule, reason=found.reason)
+
+
+def spoken_populations(layout: Layout, is_open: Mask, populations: Iterable[str]) -> tuple[str, ...]:
+    """The populations that open cells speak of; one that no number and no relation of the layout names is of all of them."""
+    spoken_of = _spoken_of(layout, is_open)
+    arrays = layout.relation_arrays
+    named = np.zeros(len(layout.cells), dtype=np.bool_)
+    named[np.concatenate([layout.rests_on, arrays.whole, arrays.parts])] = True
+    spoken_of |= ~named & is_open.any()
+    return tuple(name for name in populations if spoken_of[layout.cells.index(name)])
 
 
 def _release(

@@ -64,9 +64,33 @@ CONSISTENT = GateRule(
 )
 SMALL_DIFFERENCE = GateRule(
     id="small-difference",
-    stops="Asking about a group, then about the same group without a few people, and subtracting.",
+    stops="Asking about a group, then about the same group without a few people, and subtracting: over all askers, runs and"
+    " dataset versions together.",
     parameter="least_people",
-    applies="each hospital in by_hospital, over all askers together",
+    applies="each hospital in by_hospital, the network's difference (summed with the support) in total",
+    shown_by="tests/unit/guard/test_ledger.py",
+)
+COMBINATION = GateRule(
+    id="combination",
+    stops="Three or more answers of different studies, added and subtracted in any measure, that leave a few people: trackers,"
+    " lattices of subsets.",
+    parameter="least_people",
+    applies="each hospital in total, over its 60 newest populations of 2k people or more",
+    shown_by="tests/unit/guard/test_ledger.py",
+)
+BY_HOSPITAL_BESIDE = GateRule(
+    id="by-hospital-beside",
+    stops="A total of which all but one or two hospitals have given their numbers by themselves.",
+    parameter="least_hospitals",
+    applies="the network's count (summed with the support) in total, each hospital in by_hospital",
+    shown_by="tests/unit/guard/test_ledger.py",
+)
+SATURATION = GateRule(
+    id="saturation",
+    stops="A model with so many coefficients that its sums can be solved for rows: fewer than k people, or hardly more"
+    " events, a coefficient.",
+    parameter="least_people",
+    applies="each hospital in by_hospital, the network's total in total",
     shown_by="tests/unit/guard/test_gate.py",
 )
 LAWFUL_STATE = GateRule(
@@ -86,9 +110,10 @@ MASKS = GateRule(
 )
 SAME_ROSTER = GateRule(
     id="same-roster",
-    stops="Two sums of one run whose lists of hospitals differ by one or two: their difference is those hospitals' numbers.",
+    stops="Two sums over the same people, of one run or two, whose lists of hospitals differ by one or two: their difference"
+    " is those hospitals' numbers.",
     parameter="least_hospitals",
-    applies="each node in total, before it agrees to a sum",
+    applies="each node in total, before it gives numbers and before it agrees to a sum",
     shown_by="tests/unit/study/test_party.py",
 )
 
@@ -99,6 +124,9 @@ REGISTER = (
     BOUNDS,
     CONSISTENT,
     SMALL_DIFFERENCE,
+    COMBINATION,
+    BY_HOSPITAL_BESIDE,
+    SATURATION,
     LAWFUL_STATE,
     MASKS,
     SAME_ROSTER,

@@ -7,25 +7,27 @@ databases can read them anyway. What it shows is exactly what a network would sh
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from dure.engines.base import Engine
 from dure.guard.gate import Release
+from dure.guard.ledger import Memory, ref
+from dure.guard.populations import Past
 from dure.stats.base import Answer, Frame
 from dure.study.assemble import report
 from dure.study.kinds import kind_of
 from dure.study.protocol import advance, open_run, pending
-from dure.study.protocol.answer import message, through_gate
+from dure.study.protocol.answer import message, remembered, through_gate
 from dure.study.protocol.carry import read
 from dure.study.protocol.run import FINAL, compose
 from dure.study.report import Report
 from dure.study.spec import Study
 from dure.wire.codec import decode, digest, encode
 from dure.wire.messages import Acceptance, Exchange, Permit, Provenance, Task
-from dure.wire.rules import Rules
+from dure.wire.rules import Mode, Rules
 
 Told = Callable[[str], None]
 
@@ -36,13 +38,13 @@ class Site:
 
     Attributes:
         provenance: what its data are; rules may be off only for public or synthetic ones.
-        past: populations that it has shown numbers of, `by_hospital`, in this lab.
+        past: populations that it has given numbers of in this lab.
     """
 
     engine: Engine
     provenance: Provenance = Provenance.REAL
     rules: Rules = field(default_factory=Rules)
-    past: list[NDArray[np.int64]] = field(default_factory=list)
+    past: list[Past] = field(default_factory=list)
 
 
 def run(
@@ -61,10 +63,15 @@ def run(
     study_digest = digest(encode(study))
     permits = {name: _permit(study, study_digest, name, site, moment) for name, site in sites.items()}
     by_digest = {digest(encode(permit)): permit for permit in permits.values()}
-    manifest = compose(study_digest, study, by_digest, run="lab", now=moment, masked=False)
+    manifest = compose(study_digest, study, by_digest, run=f"lab {study_digest}", now=moment, masked=False)
     hour = 3600
+    answered = (past.ref for site in sites.values() for past in site.past if not past.by_hospital)
     current = open_run(
-        manifest, unaffiliated=tuple(sites), patience_seconds=hour, deadline=moment + timedelta(seconds=hour)
+        manifest,
+        unaffiliated=tuple(sites),
+        patience_seconds=hour,
+        deadline=moment + timedelta(seconds=hour),
+        past=tuple(dict.fromkeys(answered)),
     )
     frames: dict[tuple[str, int], Frame] = {}
     while current.stage not in FINAL:
@@ -83,9 +90,10 @@ def run(
                 continue
             answer = _answer(study, task, name, site, frames)
             step = kind_of(study.question).steps(study.question)[task.position.step]
-            released = through_gate(step, task, answer, rules=current.rules, past=site.past)
+            memory = remembered(task, me=name, roster=current.roster, outside=sites.keys(), past=site.past)
+            released = through_gate(step, task, answer, rules=current.rules, memory=memory)
             if isinstance(released, Release):
-                site.past.extend(answer.populations[name] for name in released.populations)
+                _remember(site, memory, answer, released, current.mode)
             current = advance(study, current, message(released, task, name), now=moment)
     return report(
         study,
@@ -107,6 +115,23 @@ def _answer(study: Study, task: Task, name: str, site: Site, frames: dict[tuple[
         frames[place] = kind.extract(study.question, step.name, site.engine, carried)
     state: Any = decode(step.statistic.state, task.state or b"", where="state")
     return step.statistic.local(frames[place], step.params, state)
+
+
+def _remember(site: Site, memory: Memory, answer: Answer, released: Release, mode: Mode) -> None:
+    known = {past.ref for past in site.past}
+    for name in released.populations:
+        people, told = answer.populations[name], ref(memory.run, memory.step, name, answer.sums.layout)
+        if told not in known:
+            site.past.append(
+                Past(
+                    ref=told,
+                    size=len(people),
+                    load=partial(np.asarray, people),
+                    members=memory.members,
+                    outside=memory.outside,
+                    by_hospital=mode is Mode.BY_HOSPITAL,
+                )
+            )
 
 
 def _permit(study: Study, study_digest: str, name: str, site: Site, now: datetime) -> Permit:

@@ -4,6 +4,7 @@ Responsible for: what was seen, decided and answered, each kept in the transacti
 point loses and repeats nothing. Not responsible for: judging (`worker`), sending (`courier`).
 """
 
+import json
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,10 +21,20 @@ from dure.wire.messages import Exchange, Position, Task
 FILE = "journal.db"
 DATASET = "dataset version"
 """The fact under which the declared dataset version is kept."""
-VERSION = 2
+VERSION = 3
 """Of the schema below: a journal of a version that is neither this nor among `STEPS` is not guessed at."""
 PARTY = "CREATE TABLE party (run TEXT PRIMARY KEY, state BLOB NOT NULL) STRICT"
-STEPS = {1: ("ALTER TABLE answer ADD COLUMN carried TEXT NOT NULL DEFAULT ''", PARTY)}
+STEPS = {
+    1: ("ALTER TABLE answer ADD COLUMN carried TEXT NOT NULL DEFAULT ''", PARTY),
+    2: (
+        "ALTER TABLE population ADD COLUMN ref TEXT NOT NULL DEFAULT ''",
+        "ALTER TABLE population ADD COLUMN size INTEGER NOT NULL DEFAULT -1",
+        "ALTER TABLE population ADD COLUMN members TEXT NOT NULL DEFAULT '[]'",
+        "ALTER TABLE population ADD COLUMN outside TEXT NOT NULL DEFAULT '[]'",
+        "ALTER TABLE population ADD COLUMN by_hospital INTEGER NOT NULL DEFAULT 1",
+        "ALTER TABLE population ADD COLUMN same INTEGER",
+    ),
+}
 """What brings a journal of a version to the next one."""
 SCHEMA = f"""
 PRAGMA user_version = {VERSION};
@@ -41,7 +52,9 @@ CREATE TABLE answer (run TEXT NOT NULL, permit TEXT NOT NULL, step INTEGER NOT N
 CREATE TABLE release (question TEXT PRIMARY KEY, layout TEXT NOT NULL, numbers BLOB NOT NULL, shown BLOB,
   dataset TEXT NOT NULL, at TEXT NOT NULL) STRICT;
 CREATE TABLE population (id INTEGER PRIMARY KEY, dataset TEXT NOT NULL, question TEXT NOT NULL, name TEXT NOT NULL,
-  people BLOB NOT NULL) STRICT;
+  people BLOB NOT NULL, ref TEXT NOT NULL DEFAULT '', size INTEGER NOT NULL DEFAULT -1, members TEXT NOT NULL DEFAULT '[]',
+  outside TEXT NOT NULL DEFAULT '[]', by_hospital INTEGER NOT NULL DEFAULT 1, same INTEGER)
+  STRICT;
 CREATE TABLE letter (id INTEGER PRIMARY KEY, door TEXT NOT NULL, body BLOB NOT NULL, about TEXT NOT NULL,
   written TEXT NOT NULL, sent TEXT, returned TEXT) STRICT;
 {PARTY};
@@ -102,9 +115,26 @@ class Given:
     carried: str
 
 
+@dataclass(frozen=True, kw_only=True)
+class Population:
+    """People of whom numbers were given, as they are kept; see `dure.guard.populations.Past`.
+
+    Attributes:
+        id: by which the people are read; size: how many they are, -1 where an older version didn't keep it.
+    """
+
+    id: int
+    ref: str
+    size: int
+    members: tuple[str, ...]
+    outside: tuple[str, ...]
+    by_hospital: bool
+
+
 def digest_carried(task: Task) -> str:
-    """By which a task's carried results are known again; "" where there are none."""
-    return digest(encode(task.carried, tuple[bytes, ...])) if task.carried else ""
+    """By which a task's carried results and comparisons are known again; "" where there are none."""
+    told = (task.carried, task.compare)
+    return digest(encode(told, tuple[tuple[bytes, ...], tuple[str, ...]])) if any(told) else ""
 
 
 class Journal:
@@ -368,16 +398,93 @@ class Journal:
             (question, kept.layout, kept.numbers, kept.shown, dataset, now.isoformat()),
         )
 
-    def populations(self, dataset: str) -> Iterator[bytes]:
-        """The populations shown from a dataset version, as they were kept."""
-        for row in self._db.execute("SELECT people FROM population WHERE dataset = ?", (dataset,)):
-            yield bytes(row[0])
+    def populations(self) -> list[Population]:
+        """All of whom numbers were given, oldest first, over all dataset versions."""
+        rows = self._db.execute(
+            "SELECT id, ref, size, members, outside, by_hospital FROM population WHERE by_hospital OR ref != '' ORDER BY id"
+        )
+        return [
+            Population(
+                id=row[0],
+                ref=row[1],
+                size=row[2],
+                members=tuple(json.loads(row[3])),
+                outside=tuple(json.loads(row[4])),
+                by_hospital=bool(row[5]),
+            )
+            for row in rows
+        ]
 
-    def add_population(self, dataset: str, question: str, name: str, people: bytes) -> None:
+    def people(self, population: int) -> bytes:
+        """The people of a population, compressed."""
+        row = self._row(
+            "SELECT p.people FROM population n JOIN population p ON p.id = coalesce(n.same, n.id) WHERE n.id = ?",
+            population,
+        )
+        assert row is not None
+        return bytes(row[0])
+
+    def people_of(self, question: str) -> dict[str, bytes]:
+        """The populations of an answered question, by name, compressed; none where no support of it was given."""
+        rows = self._db.execute(
+            "SELECT n.name, p.people FROM population n JOIN population p ON p.id = coalesce(n.same, n.id)"
+            " WHERE n.question = ? AND NOT n.by_hospital AND n.ref = ''",
+            (question,),
+        )
+        return {row[0]: bytes(row[1]) for row in rows}
+
+    def add_population(
+        self,
+        dataset: str,
+        question: str,
+        name: str,
+        people: bytes,
+        *,
+        size: int,
+        ref: str = "",
+        members: tuple[str, ...] = (),
+        outside: tuple[str, ...] = (),
+        by_hospital: bool,
+    ) -> None:
+        """Keep a population. The same people are kept once, however often they are asked about.
+
+        Args:
+            ref: of a total that values were given of; "" where so far only its support was, or `by_hospital`.
+        """
+        same = self._row("SELECT id FROM population WHERE people = ? AND same IS NULL", people)
+        if by_hospital and self._row(
+            "SELECT 1 FROM population WHERE by_hospital AND dataset = ? AND coalesce(same, id) = ?",
+            dataset,
+            None if same is None else same[0],
+        ):
+            return
+        if ref and self._row("SELECT 1 FROM population WHERE ref = ?", ref):
+            return
+        if (
+            not by_hospital
+            and not ref
+            and self._row(
+                "SELECT 1 FROM population WHERE question = ? AND name = ? AND ref = '' AND NOT by_hospital",
+                question,
+                name,
+            )
+        ):
+            return
         self._db.execute(
-            "INSERT INTO population (dataset, question, name, people) SELECT ?, ?, ?, ? WHERE NOT EXISTS"
-            " (SELECT 1 FROM population WHERE dataset = ? AND people = ?)",
-            (dataset, question, name, people, dataset, people),
+            "INSERT INTO population (dataset, question, name, people, ref, size, members, outside, by_hospital, same)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                dataset,
+                question,
+                name,
+                people if same is None else b"",
+                ref,
+                size,
+                json.dumps(members),
+                json.dumps(outside),
+                int(by_hospital),
+                None if same is None else same[0],
+            ),
         )
 
     # letters: what is to be sent, and was

@@ -99,6 +99,9 @@ class Balance(OneRound[BalanceParams, BalanceResult]):
             ),
         )
 
+    def populations(self, params: BalanceParams) -> tuple[str, ...]:
+        return params.groups
+
     def columns(self, params: BalanceParams) -> tuple[str, ...]:
         """`group` (numbers of groups) and `weight`, beside the matrix `covariates`."""
         return ("group", "weight")

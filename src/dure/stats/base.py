@@ -82,7 +82,8 @@ class Answer:
     Attributes:
         sums: the numbers.
         support: people behind every cell of the layout. Shape (len(layout.cells),).
-        populations: the people that it rests on, by the cell that counts them: sorted ordinals. They never leave.
+        populations: the people that it rests on, by the cell that counts them: sorted ordinals. They never leave. Which cells
+            these are follows from the parameters (`Statistic.populations`).
     """
 
     sums: Sums
@@ -153,6 +154,10 @@ class Statistic(ABC, Generic[P, S, R]):
     @abstractmethod
     def columns(self, params: P) -> tuple[str, ...]:
         """The frame's columns that `local` reads."""
+
+    def populations(self, params: P) -> tuple[str, ...]:
+        """The cells whose people `local` names: whole groups, that are held against those of other answers."""
+        return ("everyone",)
 
     @abstractmethod
     def rounds(self, params: P) -> int:

@@ -129,6 +129,9 @@ class Characteristics(OneRound[CharacteristicsParams, CharacteristicsResult]):
                     scale=scale,
                 )
 
+    def populations(self, params: CharacteristicsParams) -> tuple[str, ...]:
+        return params.groups
+
     def columns(self, params: CharacteristicsParams) -> tuple[str, ...]:
         """`group` (numbers of groups), and the matrix `covariates`."""
         return ("group",)

@@ -43,7 +43,7 @@ from dure.stats.newton import NewtonState, Visited
 from dure.stats.no_fit import CONSTANT, SEPARATED, SMALL_CELLS, Suspect, suspects
 from dure.wire.codec import message
 from dure.wire.rules import Mode
-from dure.wire.sums import Field, FieldKind, Layout, Relation, Sums, Unit
+from dure.wire.sums import Field, FieldKind, Layout, Model, Relation, Sums, Unit
 
 Vector = NDArray[np.float64]
 LARGEST_PREDICTOR = 40.0
@@ -123,6 +123,9 @@ class Conditional(Statistic[ConditionalParams, ConditionalState, ConditionalResu
     def layout(self, params: ConditionalParams) -> Layout:
         """Cells of the design in strata, those in which a case has the covariate, and the people."""
         return _layout(params)
+
+    def populations(self, params: ConditionalParams) -> tuple[str, ...]:
+        return ("people",)
 
     def columns(self, params: ConditionalParams) -> tuple[str, ...]:
         """`stratum` (whole numbers of the hospital's own), `case`, the covariates, and `offset` if there is one.
@@ -319,6 +322,7 @@ def _layout(params: ConditionalParams) -> Layout:
     return Layout(
         cells=tuple(names),
         relations=tuple(relations),
+        model=Model(coefficients=len(params.covariates), people=people),
         fields=(
             Field(
                 name="people",

@@ -59,6 +59,9 @@ class Counts(OneRound[CountsParams, CountsResult]):
         )
         return Layout(cells=tuple(cells), relations=tuple(relations), fields=(people,))
 
+    def populations(self, params: CountsParams) -> tuple[str, ...]:
+        return tuple(f"stage/{name}" for name in params.stages)
+
     def columns(self, params: CountsParams) -> tuple[str, ...]:
         """`reached` (the number of stages passed) and a column of level numbers for each breakdown."""
         return ("reached", *(strata.name for strata in params.strata))

@@ -24,7 +24,7 @@ from dure.stats.design import (
 from dure.stats.moments import origin, standing
 from dure.wire.codec import message
 from dure.wire.rules import Mode
-from dure.wire.sums import Field, FieldKind, Layout, Sums, Unit
+from dure.wire.sums import Field, FieldKind, Layout, Model, Sums, Unit
 
 Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
@@ -78,6 +78,7 @@ class Covariance(OneRound[CovarianceParams, CovarianceResult]):
         return Layout(
             cells=made.names,
             relations=made.relations,
+            model=Model(coefficients=len(made.column), people=EVERYONE),
             fields=(
                 Field(
                     name="people",

@@ -28,7 +28,7 @@ from dure.stats.design import (
 from dure.stats.glm_model import Bounds
 from dure.stats.risk_sets import Ties
 from dure.wire.codec import message
-from dure.wire.sums import Field, FieldKind, Layout, Unit
+from dure.wire.sums import Field, FieldKind, Layout, Model, Unit
 
 LARGEST_LOG_HAZARD = 30.0
 """The furthest that anyone within the bounds may be, in log relative hazard, from the middle of the bounds."""
@@ -193,7 +193,8 @@ def layout(params: CoxParams) -> Layout:
     if params.clock is not None:
         fields += _moments("trend ", params, made, pairs, of_events)
         fields += _moments("trend squared ", params, made, pairs, of_events)[2:]
-    return Layout(cells=made.names, relations=made.relations, fields=tuple(fields))
+    solved = Model(coefficients=len(params.covariates), people=EVERYONE, events=made.outcome[:1])
+    return Layout(cells=made.names, relations=made.relations, fields=tuple(fields), model=solved)
 
 
 def _moments(

@@ -74,7 +74,7 @@ from dure.stats.risk_sets import (
 )
 from dure.wire.codec import message
 from dure.wire.rules import Mode
-from dure.wire.sums import Field, FieldKind, Layout, Relation, Sums, Unit
+from dure.wire.sums import Field, FieldKind, Layout, Model, Relation, Sums, Unit
 
 Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
@@ -532,4 +532,5 @@ def _layout(params: OneBaselineParams) -> Layout:
         fields.append(derivative("cluster", bound, every_pair, Unit.HOSPITAL, people_bits=7))
     if params.clock is not None:
         fields += [derivative(_squares_name(power), weight * x * x * MOST_HAZARD, pairs) for power in (1, 2)]
-    return Layout(cells=tuple(names), relations=tuple(relations), fields=tuple(fields))
+    solved = Model(coefficients=p, people=EVERYONE, events=made.outcome[:1])
+    return Layout(cells=tuple(names), relations=tuple(relations), fields=tuple(fields), model=solved)

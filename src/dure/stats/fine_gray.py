@@ -421,4 +421,10 @@ def _layout(params: FineGrayParams) -> Layout:
             Relation(whole=corners + 3, parts=(first + 2, first + 3)),
         ]
     fields = (*made.fields[:2], counted("competing", competing), *made.fields[2:])
-    return Layout(cells=tuple(names), relations=tuple(relations), fields=fields, together=tuple(together))
+    return Layout(
+        cells=tuple(names),
+        relations=tuple(relations),
+        fields=fields,
+        together=tuple(together),
+        model=made.model,
+    )

@@ -33,7 +33,7 @@ from dure.stats.glm_kernel import (
     Asked,
 )
 from dure.wire.codec import message
-from dure.wire.sums import Field, FieldKind, Layout, Unit
+from dure.wire.sums import Field, FieldKind, Layout, Model, Unit
 
 LARGEST_LOG_THETA = 15.0
 TAKEN = ("outcome", "weight", "offset", "hospital", "(Intercept)")
@@ -197,7 +197,8 @@ def layout(params: GlmParams) -> Layout:
         # The square of a hospital's sum: it grows with the square of its people, of whom so many are counted in.
         bound = (MOST_SCORE_PEOPLE * weight * x * y) ** 2
         fields.append(_derivative("cluster", bound, all_pairs, Unit.HOSPITAL, people_bits=7))
-    return Layout(cells=made.names, relations=made.relations, fields=tuple(fields))
+    solved = Model(coefficients=len(made.column), people=EVERYONE, events=made.outcome)
+    return Layout(cells=made.names, relations=made.relations, fields=tuple(fields), model=solved)
 
 
 def _most_value(params: GlmParams, y: float, predictor: float, mean: float) -> float:

@@ -76,6 +76,9 @@ class LogRank(OneRound[LogRankParams, LogRankResult]):
         """Everyone, with an event and without; by group; by both."""
         return _layout(params)
 
+    def populations(self, params: LogRankParams) -> tuple[str, ...]:
+        return ("everyone", "event")
+
     def columns(self, params: LogRankParams) -> tuple[str, ...]:
         """`time` last seen, `event` (0 or 1), the group's level number; `stratum` where stratified."""
         return ("time", "event", params.groups.name, *(("stratum",) if params.stratified else ()))

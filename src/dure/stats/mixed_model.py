@@ -45,7 +45,7 @@ from dure.stats.no_fit import SMALL_CELLS, Suspect
 from dure.stats.problems import NoEstimate
 from dure.wire.codec import message
 from dure.wire.rules import Mode
-from dure.wire.sums import Field, FieldKind, Layout, Numbers, Sums, Unit
+from dure.wire.sums import Field, FieldKind, Layout, Model, Numbers, Sums, Unit
 
 Matrix = NDArray[np.float64]
 LARGEST_RATIO = 1e6
@@ -339,6 +339,7 @@ def _layout(params: MixedModelParams) -> Layout:
         cells=made.names,
         relations=made.relations,
         fields=tuple(fields),
+        model=Model(coefficients=len(params.covariates) + 1, people=EVERYONE),
         together=(tuple(range(len(made.names))),),
     )
 

@@ -131,6 +131,9 @@ class Moments(OneRound[MomentsParams, MomentsResult]):
             ]
         return Layout(cells=tuple(cells), relations=tuple(relations), fields=tuple(fields))
 
+    def populations(self, params: MomentsParams) -> tuple[str, ...]:
+        return params.groups
+
     def columns(self, params: MomentsParams) -> tuple[str, ...]:
         """The variables, with NaN where unknown; `group` (level numbers) and `weight` where there are any."""
         more = [

@@ -72,6 +72,9 @@ class Profile(OneRound[ProfileParams, ProfileResult]):
         """The cells of the model; the curve rests on everyone, who are shown with all the others."""
         return _layout(params)
 
+    def populations(self, params: ProfileParams) -> tuple[str, ...]:
+        return Conditional().populations(params.model)
+
     def columns(self, params: ProfileParams) -> tuple[str, ...]:
         """As the model's. Where frames of hospitals are pooled, a column `hospital` tells them apart."""
         return Conditional().columns(params.model)

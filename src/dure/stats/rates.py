@@ -91,6 +91,9 @@ class Rates(OneRound[RatesParams, RatesResult]):
             ),
         )
 
+    def populations(self, params: RatesParams) -> tuple[str, ...]:
+        return ("at risk/overall", "cases/overall")
+
     def columns(self, params: RatesParams) -> tuple[str, ...]:
         """`days` at risk, `outcomes` in them, and a column of level numbers for each breakdown."""
         return ("days", "outcomes", *(table.name for table in params.strata))

@@ -129,6 +129,9 @@ class WeightedRates(OneRound[WeightedRatesParams, WeightedRatesResult]):
             ),
         )
 
+    def populations(self, params: WeightedRatesParams) -> tuple[str, ...]:
+        return tuple(f"{group}/0/at risk" for group in params.groups)
+
     def columns(self, params: WeightedRatesParams) -> tuple[str, ...]:
         """`time` last at risk in days from 1, `event` (0 or 1), `group` and `weight`."""
         return ("time", "event", "group", "weight")

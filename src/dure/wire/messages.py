@@ -158,6 +158,8 @@ class Task:
         manifest: digest of the manifest; the manifest itself travels once, with the ACCEPT task.
         state: the statistic's state, encoded; a question in itself, judged by the node.
         carried: encoded results of the earlier steps that this step needs, in the order in which it names them; judged too.
+        compare: `total` only: refs of earlier populations (`dure.guard.ledger`) that this step's are held against; the same
+            throughout the step.
         open: VALUES only: a bitmap (`pack`) of the layout's cells that the network's thresholds let through.
         members: where sums are masked, the hospitals of this exchange: who deals, who masks with whom, whose sum it is.
         told: at SHARES, the digest of each member's announcement, by which all know that they were told the same.
@@ -169,6 +171,7 @@ class Task:
     position: Position
     state: bytes | None = None
     carried: tuple[bytes, ...] = ()
+    compare: tuple[str, ...] = ()
     open: bytes | None = None
     members: tuple[str, ...] = ()
     told: tuple[str, ...] = ()
@@ -207,7 +210,8 @@ class Contribution:
     Attributes:
         task: digest of the task's encoded bytes, so that an answer can't be moved to another question.
         layout: digest of the layout by which `numbers` is laid out.
-        numbers: ring bytes: the cells' support (SUPPORT), the fields (VALUES), or both in this order (RELEASE).
+        numbers: ring bytes: the cells' support (SUPPORT; in the first round of a step, then the ledger's entries), the fields
+            (VALUES), or support and fields (RELEASE).
         shown: RELEASE only: a bitmap of the cells that the hospital's gate let through; the rest are zero.
     """
 

@@ -101,6 +101,20 @@ class RelationArrays:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Model:
+    """That the sums are a model's score and information.
+
+    Attributes:
+        coefficients: how many it has.
+        people: the cell of everyone in it; events: the cells of those with and without an outcome, where that is counted.
+    """
+
+    coefficients: int
+    people: int
+    events: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
 class Layout:
     """What a statistic sends, known before any data is seen.
 
@@ -109,12 +123,14 @@ class Layout:
         relations: which cells add up to which.
         fields: the arrays, in the order in which they are sent.
         together: groups of cells that are shown all or not at all, because a number that rests on one speaks of the others too.
+        model: where the fields are a model's that is solved for coefficients.
     """
 
     cells: tuple[str, ...]
     relations: tuple[Relation, ...]
     fields: tuple[Field, ...]
     together: tuple[tuple[int, ...], ...] = ()
+    model: Model | None = None
 
     @cached_property
     def size(self) -> int:
@@ -153,7 +169,7 @@ class Layout:
     @cached_property
     def digest(self) -> str:
         """The content id by which both sides know that they mean the same vector."""
-        told = hashlib.sha256(repr((self.cells, self.relations, self.together)).encode())
+        told = hashlib.sha256(repr((self.cells, self.relations, self.together, self.model)).encode())
         for field in self.fields:
             told.update(
                 repr((field.name, field.kind, field.unit, field.bound, field.scale, field.grain)).encode()

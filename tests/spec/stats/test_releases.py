@@ -14,6 +14,8 @@ import pytest
 
 from dure.guard.register import (
     BOUNDS,
+    BY_HOSPITAL_BESIDE,
+    COMBINATION,
     CONSISTENT,
     LAWFUL_STATE,
     LEAST_HOSPITALS,
@@ -22,6 +24,7 @@ from dure.guard.register import (
     REGISTER,
     ROUNDING,
     SAME_ROSTER,
+    SATURATION,
     SMALL_DIFFERENCE,
 )
 from dure.stats import ALL
@@ -57,9 +60,9 @@ from dure.wire import ring
 from dure.wire.rules import Mode
 
 PAGE = Path(__file__).parents[3] / "docs" / "releases.md"
-EVERYWHERE = (BOUNDS, CONSISTENT)
-IN_TOTAL = (LEAST_HOSPITALS, MASKS, SAME_ROSTER)
-IN_BY_HOSPITAL = (ROUNDING, SMALL_DIFFERENCE)
+EVERYWHERE = (BOUNDS, CONSISTENT, SMALL_DIFFERENCE, BY_HOSPITAL_BESIDE)
+IN_TOTAL = (LEAST_HOSPITALS, MASKS, SAME_ROSTER, COMBINATION)
+IN_BY_HOSPITAL = (ROUNDING,)
 SQUARE = "p·(p+1)/2"
 
 
@@ -497,8 +500,9 @@ The same for every statistic, because there is one gate and one way in which a r
 
 **Which rule covers which number.** Every number of every field: {", ".join(f"`{rule.id}`" for rule in EVERYWHERE)}, and
 `{LEAST_PEOPLE.id}` of the cell that it rests on and of all cells that could be had by subtraction. In `total` also
-{", ".join(f"`{rule.id}`" for rule in IN_TOTAL)}; in `by_hospital` also `{SMALL_DIFFERENCE.id}`, and `{ROUNDING.id}` where the last column says so. A
-statistic of several rounds: `{LAWFUL_STATE.id}` too.
+{", ".join(f"`{rule.id}`" for rule in IN_TOTAL)}; in `by_hospital` `{ROUNDING.id}` where the last column says so. A
+statistic of several rounds: `{LAWFUL_STATE.id}` too; a model that is solved for coefficients: `{SATURATION.id}`. In `total` the hub also gets, with the first support of a step,
+how many hospitals' people differ by how few from those of earlier answers (at most k a hospital and answer; [disclosure](disclosure.md)).
 
 **How to read the tables.** *numbers*: how many the field has, by the sizes of the example; *here*: at these sizes. *cells*: how many
 different groups of people they rest on. *where a cell is hidden*: its numbers are hidden by themselves, or with its whole group, because they speak
@@ -521,7 +525,7 @@ def test_the_page_says_what_is_released():
 
 def test_every_statistic_is_on_the_page_and_every_rule():
     assert {name.split(",")[0] for name in EXAMPLES} == set(ALL)
-    assert {LEAST_PEOPLE, LAWFUL_STATE, *EVERYWHERE, *IN_TOTAL, *IN_BY_HOSPITAL} == set(REGISTER)
+    assert {LEAST_PEOPLE, LAWFUL_STATE, SATURATION, *EVERYWHERE, *IN_TOTAL, *IN_BY_HOSPITAL} == set(REGISTER)
 
 
 @pytest.mark.parametrize("name", EXAMPLES)

@@ -120,6 +120,7 @@ class Hub:
         self.permits: dict[str, Envelope] = {}
         self.declined: list[Decline] = []
         self.run = None
+        self.past: tuple[str, ...] = ()
         self.manifest = None
         self.down = False
         self.fail_after_taking = False
@@ -148,6 +149,7 @@ class Hub:
             unaffiliated=tuple(seat.hospital for seat in self.manifest.roster),
             patience_seconds=HOUR,
             deadline=self.network.clock() + timedelta(hours=1),
+            past=self.past,
         )
         node_keys = {permit.hospital: permit.node_key for permit in chosen.values()}
         self.players = {
@@ -250,7 +252,7 @@ class Hub:
         if task.position.exchange is Exchange.ACCEPT:
             return Acceptance(run=task.run, manifest=task.manifest, hospital=name)
         from dure.study.kinds import kind_of
-        from dure.study.protocol.answer import message, through_gate
+        from dure.study.protocol.answer import message, remembered, through_gate
 
         player = self.players[name]
         if player.asked_by(task):
@@ -259,7 +261,8 @@ class Hub:
         frame = Frame(person=np.arange(0), columns={"value": np.arange(0)})
         state = decode(step.statistic.state, task.state, where="state")
         answer = step.statistic.local(frame, step.params, state)
-        told = message(through_gate(step, task, answer, rules=self.run.rules), task, name)
+        memory = remembered(task, me=name, roster=self.run.roster, outside=self.run.roster)
+        told = message(through_gate(step, task, answer, rules=self.run.rules, memory=memory), task, name)
         return player.over(task, told) if self.run.masked else told
 
 
@@ -314,6 +317,15 @@ class Network:
         )
         self.link = HubLink("https://hub.test", transport=httpx.MockTransport(self.hub.handle))
         self.place = Place(folder=self.folder, config=self.config, journal=self.journal)
+
+    def add(self, name: str) -> None:
+        """One more hospital, which the root lists in its next directory."""
+        self.others[name] = (Ed25519PrivateKey.generate(), Ed25519PrivateKey.generate())
+        self.version += 1
+
+    def hub_refs(self) -> tuple[str, ...]:
+        """The populations that the hub knows totals were given of."""
+        return tuple(population.ref for population in self.journal.populations() if population.ref)
 
     def members(self) -> tuple[Member, ...]:
         holders = {"hanbit": (self.board_key, self.node_key), **self.others}

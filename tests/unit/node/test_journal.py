@@ -64,10 +64,26 @@ def test_a_population_is_kept_once_for_each_dataset_version(journal):
     people = compress(np.array([1, 5, 9]))
     for dataset in ("v1", "v1", "v2"):
         with journal.writing():
-            journal.add_population(dataset, "q", "everyone", people)
-    assert list(journal.populations("v1")) == [people]
-    assert list(journal.populations("v2")) == [people]
-    assert list(journal.populations("v3")) == []
+            journal.add_population(dataset, "q", "everyone", people, size=3, by_hospital=True)
+    first, second = journal.populations()
+    assert journal.people(first.id) == journal.people(second.id) == people
+    assert first.by_hospital
+    assert first.size == 3
+
+
+def test_a_total_s_people_are_kept_once_and_named_by_run(journal):
+    people = compress(np.array([1, 5, 9]))
+    told = {"size": 3, "members": ("a", "b"), "outside": ("b",), "by_hospital": False}
+    for ref in ("", "r1/0/everyone", "r1/0/everyone", "r2/0/everyone"):
+        with journal.writing():
+            journal.add_population("v1", "q", "everyone", people, ref=ref, **told)
+    assert [one.ref for one in journal.populations()] == ["r1/0/everyone", "r2/0/everyone"]
+    assert {journal.people(one.id) for one in journal.populations()} == {people}
+    assert {(one.members, one.outside) for one in journal.populations()} == {(("a", "b"), ("b",))}
+    assert journal.people_of("q") == {"everyone": people}
+    assert journal.people_of("another") == {}
+    (whole,) = journal._db.execute("SELECT count(*) FROM population WHERE length(people) > 0").fetchone()
+    assert whole == 1
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from dure.node.seat import _judge_own_path
 from dure.stats.base import Again, BadState, Frame
 from dure.stats.quantiles import Interval, Quantiles, QuantilesParams, QuantilesState
 from dure.study.kinds.base import Step
-from dure.study.protocol.answer import follow, message, through_gate
+from dure.study.protocol.answer import follow, message, remembered, through_gate
 from dure.wire.codec import encode
 from dure.wire.messages import Exchange, Position, Task
 from dure.wire.rules import Rules
@@ -22,13 +22,19 @@ def task(state, number):
     return Task(run="r", manifest="m", position=place, state=encode(state))
 
 
+def alone(asked):
+    return remembered(asked, me="hanbit", roster=("hanbit",), outside=("hanbit",))
+
+
 @pytest.fixture
 def released():
     state = Quantiles().begin(STEP.params)
     frame = Frame(person=np.arange(len(PEOPLE)), columns={"value": PEOPLE})
     answer = Quantiles().local(frame, STEP.params, state)
     first = task(state, 0)
-    return message(through_gate(STEP, first, answer, rules=Rules(round_to=1)), first, "hanbit")
+    return message(
+        through_gate(STEP, first, answer, rules=Rules(round_to=1), memory=alone(first)), first, "hanbit"
+    )
 
 
 def test_a_branch_that_would_give_a_small_bin_by_subtraction_is_no_question(released):
@@ -47,7 +53,9 @@ def test_the_branch_that_follows_is_asked():
     state = Quantiles().begin(STEP.params)
     answer = Quantiles().local(Frame(person=np.arange(200), columns={"value": people}), STEP.params, state)
     first = task(state, 0)
-    given = message(through_gate(STEP, first, answer, rules=Rules(round_to=1)), first, "hanbit")
+    given = message(
+        through_gate(STEP, first, answer, rules=Rules(round_to=1), memory=alone(first)), first, "hanbit"
+    )
     after = follow(STEP, state, given)
     assert isinstance(after, Again)
     _judge_own_path(task(after.state, 1), after.state, STEP, (given,))

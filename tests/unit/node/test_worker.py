@@ -158,7 +158,7 @@ def test_populations_shown_by_hospital_are_kept_and_a_small_difference_is_refuse
     network.hub.compose()
     network.turns()
     assert network.hub.run.stage is Stage.DONE
-    assert len(list(network.journal.populations("v1"))) == 1
+    assert [one.by_hospital for one in network.journal.populations()] == [True]
     network.frame = type(network.frame)(
         person=network.frame.person[:-3], columns={"value": network.frame.columns["value"][:-3]}
     )
@@ -173,11 +173,67 @@ def test_populations_shown_by_hospital_are_kept_and_a_small_difference_is_refuse
     assert not any(character.isdigit() for character in refusal.reason)
 
 
-def test_in_total_no_population_is_kept(network):
+def test_in_total_populations_are_kept_with_their_hospitals(network):
     network.permitted()
     network.hub.compose()
     network.turns()
-    assert list(network.journal.populations("v1")) == []
+    kept = network.journal.populations()
+    assert [one.ref for one in kept] == [f"run-1/{step}/everyone" for step in range(3)]
+    assert {one.size for one in kept} == {1000}
+    assert {one.members for one in kept} == {("bora", "choi", "hanbit")}
+    assert not any(one.by_hospital for one in kept)
+
+
+def second_total(network, without, named):
+    """The same question once more, over people of whom some are gone, with what the hub names of the first."""
+    network.permitted()
+    network.hub.compose()
+    network.turns()
+    kept = len(network.frame.person) - without
+    network.frame = type(network.frame)(
+        person=network.frame.person[:kept], columns={"value": network.frame.columns["value"][:kept]}
+    )
+    network.boot()
+    network.hub.permits, network.hub.run = {}, None
+    other = type(network.hub.question.question)(
+        cohort=network.hub.question.question.cohort, variable="age", bins=9
+    )
+    network.permitted(network.study(question=other, nonce="2"))
+    network.hub.past = network.hub_refs() if named else ()
+    network.hub.compose()
+    network.turns()
+    return [outcome.withheld for outcome in network.hub.run.outcomes]
+
+
+@pytest.mark.parametrize(("without", "withheld"), [(0, False), (3, True), (11, False)])
+def test_in_total_the_network_withholds_a_small_difference(network, without, withheld):
+    why = second_total(network, without, named=True)
+    assert [found is not None for found in why] == [withheld] * 3
+    assert not withheld or {found.rule for found in why} == {"small-difference"}
+    assert network.sent(Refusal) == []
+
+
+def test_in_total_a_hospital_refuses_a_small_difference_that_the_hub_does_not_name(network):
+    second_total(network, 3, named=False)
+    (refusal,) = network.sent(Refusal)
+    assert refusal.rule == "small-difference"
+
+
+def test_in_total_the_same_people_are_not_summed_with_one_hospital_less(network):
+    network.permitted()
+    network.hub.compose()
+    network.turns()
+    network.hub.permits, network.hub.run = {}, None
+    network.add("dong")
+    other = type(network.hub.question.question)(
+        cohort=network.hub.question.question.cohort, variable="age", bins=9
+    )
+    network.permitted(network.study(question=other, nonce="2"))
+    network.hub.past = network.hub_refs()
+    network.hub.compose()
+    network.turns()
+    (refusal,) = network.sent(Refusal)
+    assert refusal.rule == "same-roster"
 
 
 def test_letters_wait_while_the_hub_is_down(network):

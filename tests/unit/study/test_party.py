@@ -14,7 +14,7 @@ from dure.study.kinds import kind_of
 from dure.study.kinds.base import Cohort
 from dure.study.kinds.distribution import Distribution
 from dure.study.protocol import advance, open_run, pending
-from dure.study.protocol.answer import message, through_gate
+from dure.study.protocol.answer import message, remembered, through_gate
 from dure.study.protocol.party import MaskRefused, Party
 from dure.study.protocol.player import Player, table
 from dure.study.protocol.run import FINAL, Expired, Stage, compose
@@ -83,7 +83,9 @@ class World:
         step = self.steps()[task.position.step]
         frame = Frame(person=np.arange(100), columns={"value": np.arange(100)})
         answer = step.statistic.local(frame, step.params, decode(step.statistic.state, task.state, where=""))
-        return player.over(task, message(through_gate(step, task, answer, rules=self.run.rules), task, name))
+        memory = remembered(task, me=name, roster=NAMES, outside=NAMES)
+        released = through_gate(step, task, answer, rules=self.run.rules, memory=memory)
+        return player.over(task, message(released, task, name))
 
     def answer(self, name):
         self.run = advance(self.study, self.run, self.said(name, pending(self.run, name)), now=NOW)

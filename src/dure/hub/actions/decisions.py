@@ -10,11 +10,12 @@ from typing import Any
 from sqlalchemy import Row, insert, select, update
 
 from dure.govern.permit import NotPermitted, outside, verify_permit
+from dure.guard.ledger import MOST_NAMED
 from dure.hub.actions import directory as directories
 from dure.hub.actions.progress import Told, hospital_topic, tell
 from dure.hub.actions.studies import PartState, end, locked, study_of
 from dure.hub.problems import Settled, Unknown
-from dure.hub.store.tables import parts, runs, studies
+from dure.hub.store.tables import parts, populations, runs, studies
 from dure.hub.store.work import Work
 from dure.study.protocol import open_run
 from dure.study.protocol.run import compose
@@ -170,6 +171,18 @@ def _too_few(study: Study, directory: Directory, permits: dict[str, Permit]) -> 
     return None
 
 
+def _answered(work: Work, roster: tuple[str, ...]) -> tuple[str, ...]:
+    """The newest populations that totals were given of with one of these hospitals, oldest first."""
+    shared = (
+        select(runs.c.id)
+        .join(parts, parts.c.study == runs.c.study)
+        .where(parts.c.hospital.in_(roster), parts.c.state == PartState.SIGNED.value)
+    )
+    query = select(populations.c.ref).where(populations.c.run.in_(shared))
+    newest = work.rows(query.order_by(populations.c.number.desc()).limit(MOST_NAMED))
+    return tuple(row.ref for row in reversed(newest))
+
+
 def _start(
     work: Work,
     digest: str,
@@ -187,6 +200,7 @@ def _start(
         unaffiliated=outside(directory, roster, directory.member(study.asker, where="asker")),
         patience_seconds=int(patience.total_seconds()),
         deadline=now + patience,
+        past=_answered(work, roster),
     )
     work.write(
         insert(runs).values(

@@ -18,7 +18,7 @@ from dure.hub.actions import directory as directories
 from dure.hub.actions.progress import awaited, changes, hospital_topic, tell
 from dure.hub.actions.studies import PartState, end, locked, study_of
 from dure.hub.problems import Unknown
-from dure.hub.store.tables import deliveries, parts, reports, runs, studies
+from dure.hub.store.tables import deliveries, parts, populations, reports, runs, studies
 from dure.hub.store.work import Work
 from dure.market.meter import measure
 from dure.study.assemble import report
@@ -137,6 +137,9 @@ def _apply(work: Work, row: Row[Any], event: Event, *, message: str, now: dateti
         .where(runs.c.id == row.id)
         .values(state=encode(after), deadline=after.deadline, active=not over)
     )
+    new = after.answered[len(before.answered) :]
+    if new:
+        work.write(insert(populations), [{"run": row.id, "ref": ref} for ref in new])
     _record(work, row, event, after, message=message, now=now)
     hospital = None if isinstance(event, Expired) else event.hospital
     exchange = event.position.exchange if isinstance(event, Contribution) else None

@@ -184,6 +184,13 @@ runs = Table(
     Column("started", Moment, nullable=False),
     Index("ix_runs_active_deadline", "active", "deadline"),
 )
+populations = Table(
+    "populations",
+    metadata,
+    Column("number", Integer, primary_key=True),
+    Column("run", Text, ForeignKey("runs.id"), nullable=False, index=True),
+    Column("ref", Text, nullable=False, unique=True),
+)
 progress = Table(
     "progress",
     metadata,

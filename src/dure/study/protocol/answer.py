@@ -3,11 +3,12 @@
 Responsible for: which gate serves which exchange. Not responsible for: permits (checked before), signing, sending.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from dure.guard.gate import Release, Withheld, release_hospital, release_support, release_values
-from dure.guard.populations import People
+from dure.guard.ledger import Memory
+from dure.guard.populations import Past
 from dure.stats.base import Answer, Released
 from dure.study.kinds.base import Step
 from dure.wire import ring
@@ -18,24 +19,46 @@ from dure.wire.sums import Sums
 
 
 def through_gate(
-    step: Step, task: Task, answer: Answer, *, rules: Rules, past: Iterable[People] = ()
+    step: Step, task: Task, answer: Answer, *, rules: Rules, memory: Memory
 ) -> Release | Withheld:
-    """What the gate lets through of an answer, at the task's exchange.
-
-    Args:
-        past: populations answered about `by_hospital` before.
-    """
+    """What the gate lets through of an answer, at the task's exchange."""
     layout = step.layout
     match task.position.exchange:
         case Exchange.SUPPORT:
-            return release_support(layout, answer)
+            return release_support(layout, answer, rules, memory if task.position.round == 0 else None)
         case Exchange.VALUES:
             opened = unpack(task.open or b"", len(layout.cells), where=f"task of run {task.run}")
-            return release_values(layout, answer, opened)
+            return release_values(layout, answer, opened, rules, memory)
         case Exchange.RELEASE:
-            return release_hospital(layout, answer, rules, past)
+            return release_hospital(layout, answer, rules, memory)
         case _:
             raise ValueError(f"{task.position.exchange} asks for no numbers")
+
+
+def remembered(
+    task: Task,
+    *,
+    me: str,
+    roster: Collection[str],
+    outside: Collection[str],
+    past: Sequence[Past] = (),
+) -> Memory:
+    """What a hospital knows when it answers a task.
+
+    Args:
+        roster: the run's hospitals; outside: those outside the asker's affiliation.
+        past: of what it gave numbers before, oldest first.
+    """
+    members = frozenset(task.members or roster)
+    return Memory(
+        me=me,
+        run=task.run,
+        step=task.position.step,
+        past=past,
+        named=task.compare,
+        members=members,
+        outside=members & frozenset(outside),
+    )
 
 
 def follow(step: Step, state: Any, given: Contribution) -> Any:

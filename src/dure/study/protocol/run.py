@@ -55,6 +55,7 @@ class Strand:
         hospitals: those who are still in it.
         state: the statistic's state, encoded.
         carried: encoded results of the earlier steps that this one needs.
+        compare: refs of the earlier populations that this step's are held against, in `total`.
         support, received: ring bytes by hospital, of the SUPPORT exchange and of the one that is under way.
         open: bitmap of the cells whose values are asked for or, in `by_hospital`, were shown.
         members: where sums are masked, the hospitals of the exchange: those who mask with each other, then those in the sum.
@@ -72,6 +73,7 @@ class Strand:
     support: dict[str, bytes]
     received: dict[str, bytes]
     carried: tuple[bytes, ...] = ()
+    compare: tuple[str, ...] = ()
     open: bytes | None = None
     members: tuple[str, ...] = ()
     asked: tuple[str, ...] = ()
@@ -130,6 +132,7 @@ class Run:
         patience_seconds: how long an exchange may take.
         masked: whether totals are summed under masks; then `setup` has those at hand, and `opened` says whose numbers are
             in the last sum that was opened.
+        past: refs of the populations that totals were given of before this run; `answered`: of those of this run.
     """
 
     id: str
@@ -149,6 +152,8 @@ class Run:
     masked: bool
     setup: Setup | None = None
     opened: tuple[str, ...] = ()
+    past: tuple[str, ...] = ()
+    answered: tuple[str, ...] = ()
 
 
 @message
@@ -196,9 +201,18 @@ def compose(
 
 
 def open_run(
-    manifest: Manifest, *, unaffiliated: tuple[str, ...], patience_seconds: int, deadline: datetime
+    manifest: Manifest,
+    *,
+    unaffiliated: tuple[str, ...],
+    patience_seconds: int,
+    deadline: datetime,
+    past: tuple[str, ...] = (),
 ) -> Run:
-    """A run that waits for its hospitals to take their seats."""
+    """A run that waits for its hospitals to take their seats.
+
+    Args:
+        past: refs of the populations that totals were given of before, oldest first (`Run.answered` of earlier runs).
+    """
     return Run(
         id=manifest.run,
         manifest=digest(encode(manifest)),
@@ -215,4 +229,5 @@ def open_run(
         deadline=deadline,
         masked=manifest.masked,
         patience_seconds=patience_seconds,
+        past=past if manifest.mode is Mode.TOTAL else (),
     )

@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dure.guard.gate import Withheld, judge_total, judge_values
+from dure.guard import ledger
+from dure.guard.gate import Withheld, judge_ledger, judge_total, judge_values, spoken_populations
 from dure.guard.register import BOUNDS, CONSISTENT, LAWFUL_STATE, LEAST_HOSPITALS, MASKS
 from dure.stats.base import BadState, Done, Released
 from dure.study.kinds import kind_of
@@ -112,6 +113,7 @@ def _task(run: Run, strand: Strand, hospital: str) -> Task:
         position=position,
         state=strand.state,
         carried=strand.carried,
+        compare=strand.compare,
         open=strand.open if strand.exchange is Exchange.VALUES else None,
         members=members,
         sealed=sealed,
@@ -151,10 +153,10 @@ def _answer(study: Study, run: Run, event: Contribution | Handshake | Refusal, n
         fault = handshake.fault(event)
         heard = replace(strand, received={**strand.received, event.hospital: encode(event)})
     else:
-        layout = _steps(study)[run.step].layout
-        if event.layout != layout.digest:
+        step = _steps(study)[run.step]
+        if event.layout != step.layout.digest:
             raise OutOfTurn("It answers another layout.", where=here, mend="Poll for the current tasks.")
-        fault = _fault(layout, event)
+        fault = _fault(step, strand, event)
         heard = strand if fault is not None else _heard(run, strand, event)
     if fault is not None:
         return _settle(study, _drop(run, event.hospital, fault), now)
@@ -176,16 +178,26 @@ def _heard(run: Run, strand: Strand, event: Contribution) -> Strand:
 _ORDER = {exchange: index for index, exchange in enumerate(Exchange)}
 
 
-def _fault(layout: Layout, event: Contribution) -> Withholding | None:
+def _fault(step: Step, strand: Strand, event: Contribution) -> Withholding | None:
     """What is wrong with the form of a hospital's numbers."""
-    cells, fields = len(layout.cells), layout.size
+    cells, fields = len(step.layout.cells), step.layout.size
     exchange = event.position.exchange
-    size = {Exchange.SUPPORT: cells, Exchange.VALUES: fields, Exchange.RELEASE: cells + fields}[exchange]
+    size = {
+        Exchange.SUPPORT: cells + _entries(step, strand),
+        Exchange.VALUES: fields,
+        Exchange.RELEASE: cells + fields,
+    }[exchange]
     bitmap = (cells + 7) // 8 if exchange is Exchange.RELEASE else None
     sent_bitmap = None if event.shown is None else len(event.shown)
     if len(event.numbers) != 16 * size or bitmap != sent_bitmap:
         return Withholding(rule=CONSISTENT.id, reason="Its numbers are not laid out as the study says.")
     return None
+
+
+def _entries(step: Step, strand: Strand) -> int:
+    """How many numbers of the ledger come with the support: in the first round of a step only."""
+    populations = step.statistic.populations(step.params)
+    return ledger.size(len(populations), len(strand.compare)) if strand.round == 0 else 0
 
 
 def _expire(study: Study, run: Run, now: datetime) -> Run:
@@ -255,6 +267,8 @@ def _move(study: Study, run: Run) -> Run:
             continue
         if run.masked:
             return _move_masked(study, run, step, strand)
+        if strand.exchange is Exchange.SUPPORT:
+            return _support_opened(run, step, strand, strand.received)
         return _with(run, _MOVES[strand.exchange](run, step, strand))
     if any(not strand.over for strand in run.strands):
         return run
@@ -276,25 +290,61 @@ def _move_masked(study: Study, run: Run, step: Step, strand: Strand) -> Run:
         return _with(run, replace(strand, withheld=lanes))
     run = replace(run, opened=strand.members)
     if strand.exchange is Exchange.SUPPORT_OPEN:
-        return _with(run, _support_opened(run, step, strand, lanes))
+        return _support_opened(run, step, strand, {NETWORK: ring.to_bytes(lanes)})
     moved = _values_opened(step, strand, lanes)
     if not moved.over and moved.round > strand.round:
         moved = replace(moved, exchange=handshake.first_exchange(run, moved.round), members=strand.members)
     return _with(run, moved)
 
 
-def _support_opened(run: Run, step: Step, strand: Strand, lanes: ring.Lanes) -> Strand:
-    judged = _judge(run, step.layout, strand, {NETWORK: ring.to_bytes(lanes)})
+def _support_opened(run: Run, step: Step, strand: Strand, told: dict[str, bytes]) -> Run:
+    """The thresholds, then the ledger: from the support, with the ledger's entries, of the network or of each hospital."""
+    size = 16 * len(step.layout.cells)
+    support = {name: numbers[:size] for name, numbers in told.items()}
+    judged = _judge(run, step.layout, strand, support)
     if isinstance(judged, Withholding):
-        return replace(strand, withheld=judged)
-    return replace(
-        strand,
-        exchange=Exchange.VALUES,
-        support={NETWORK: ring.to_bytes(lanes)},
-        received={},
-        total=b"",
-        open=judged,
+        return _with(run, replace(strand, withheld=judged))
+    is_open = unpack(judged, len(step.layout.cells), where="open")
+    populations = step.statistic.populations(step.params)
+    if strand.round == 0:
+        entries = {name: numbers[size:] for name, numbers in told.items()}
+        shown = _judge_ledger(run, step, strand, _add_counts(support, len(is_open)), entries, is_open)
+        if isinstance(shown, Withholding):
+            return _with(run, replace(strand, withheld=shown))
+    else:
+        shown = spoken_populations(step.layout, is_open, populations)
+    refs = (ledger.ref(run.id, run.step, name, step.layout) for name in shown)
+    answered = run.answered + tuple(ref for ref in refs if ref not in run.answered)
+    moved = replace(strand, exchange=Exchange.VALUES, support=support, received={}, total=b"", open=judged)
+    return _with(replace(run, answered=answered), moved)
+
+
+def _judge_ledger(
+    run: Run,
+    step: Step,
+    strand: Strand,
+    support: Support,
+    entries: dict[str, bytes],
+    is_open: NDArray[np.bool_],
+) -> tuple[str, ...] | Withholding:
+    """The populations of which numbers may be shown."""
+    try:
+        told = _add_counts(entries, _entries(step, strand))
+    except OverflowError:
+        return _OVERFLOW
+    populations = step.statistic.populations(step.params)
+    judged = judge_ledger(
+        step.layout,
+        support,
+        told,
+        is_open,
+        populations,
+        strand.compare,
+        run.rules,
+        run=run.id,
+        hospitals=len(strand.members or strand.hospitals),
     )
+    return Withholding(rule=judged.rule.id, reason=judged.reason) if isinstance(judged, Withheld) else judged
 
 
 def _values_opened(step: Step, strand: Strand, lanes: ring.Lanes) -> Strand:
@@ -342,6 +392,7 @@ def _begin(study: Study, run: Run, hospitals: list[str]) -> Run:
                 exchange=first,
                 members=members if run.masked else (),
                 state=encode(step.statistic.begin(step.params)),
+                compare=(*run.past, *run.answered)[-ledger.MOST_NAMED :] if total else (),
                 carried=() if isinstance(carried, Withholding) else carried,
                 support={},
                 received={},
@@ -378,13 +429,6 @@ def _judge(run: Run, layout: Layout, strand: Strand, support: dict[str, bytes]) 
     return pack(judged)
 
 
-def _after_support(run: Run, step: Step, strand: Strand) -> Strand:
-    judged = _judge(run, step.layout, strand, strand.received)
-    if isinstance(judged, Withholding):
-        return replace(strand, withheld=judged)
-    return replace(strand, exchange=Exchange.VALUES, support=strand.received, received={}, open=judged)
-
-
 def _after_values(run: Run, step: Step, strand: Strand) -> Strand:
     """Judged once more, since hospitals may have dropped out after the support: hidden cells only become more."""
     layout = step.layout
@@ -411,7 +455,6 @@ def _after_release(run: Run, step: Step, strand: Strand) -> Strand:
 
 
 _MOVES: dict[Exchange, Callable[[Run, Step, Strand], Strand]] = {
-    Exchange.SUPPORT: _after_support,
     Exchange.VALUES: _after_values,
     Exchange.RELEASE: _after_release,
 }
