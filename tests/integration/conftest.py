@@ -438,7 +438,7 @@ class Network:
             "purpose": Purpose.RESEARCH,
             "purpose_text": "To test.",
             "mode": Mode.TOTAL,
-            "question": Distribution(cohort=Cohort(name="everyone", circe=EVERYONE), bins=8),
+            "question": Distribution(cohort=Cohort(name="everyone", circe=EVERYONE), bins=32),
             "hospitals": (),
             "created": now(),
             "closes": now() + timedelta(hours=1),

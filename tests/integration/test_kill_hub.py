@@ -301,7 +301,7 @@ def check(told, studies, reports, acknowledged, checkpoints) -> Counter:
 
 def test_kills_lose_and_double_nothing(tmp_path, database_url, network):
     processes = 1 if database_url.startswith("sqlite") else 2
-    ended = run_with_kills(tmp_path / "hub", database_url, network, kills=10, processes=processes, seed=1)
+    ended = run_with_kills(tmp_path / "hub", database_url, network, kills=4, processes=processes, seed=1)
     assert check(*ended)["report made"] > 0
 
 
