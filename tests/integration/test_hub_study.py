@@ -5,6 +5,7 @@ import json
 import numpy as np
 
 from dure.hub.actions import log as log_actions
+from dure.study.protocol.batch import warning
 from dure.study.report import Report
 from dure.wire.codec import decode
 from dure.wire.rules import Mode
@@ -44,6 +45,7 @@ def test_events_tell_each_hospital_and_no_number(served):
     assert ("declined", "aram", "Not our field.") in told
     assert told.count(("signed", "byeol", "")) == 1
     assert ("answering", "byeol", "step 1, round 1") in told
+    assert ("started", None, warning(4)) in told
     assert told[-1] == ("reported", None, "")
     later = served.get(f"/v1/studies/{study.digest}/events", token, after=numbers[-2]).json()
     assert len(later["events"]) == 1

@@ -18,6 +18,7 @@ from dure.client.study_file import UNITS, StudyFile, fields_of
 from dure.look import tables
 from dure.look.words import Words
 from dure.study.kinds import kind_of
+from dure.study.protocol.batch import warning
 from dure.study.report import Report
 from dure.wire.answers import Event, StudyNow, Summary
 
@@ -58,6 +59,8 @@ def show_check(file: StudyFile, console: Console) -> None:
             "Released as the network's total: nobody but the hub sees one hospital's sums, and numbers that rest on few"
             " people are hidden in the total."
         )
+        if file.hospitals and warning(len(file.hospitals)):
+            console.print(Text(warning(len(file.hospitals)), style="bold yellow"))
     else:
         console.print(
             "Released by hospital: each hospital's gate hides numbers that rest on few people and rounds the others"

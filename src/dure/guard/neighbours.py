@@ -13,11 +13,23 @@ DEGREE = 200
 """Neighbours of a hospital in a large network: an even number."""
 COMPLETE_TO = DEGREE
 """Up to so many hospitals everybody masks with everybody."""
+FEW = 5
+"""With fewer hospitals than this hardly one may drop out: the asker and the hub's operator are told."""
 
 
 def threshold(parties: int) -> int:
     """How many of a group must help to open a sum: more than two thirds."""
     return 2 * parties // 3 + 1
+
+
+def holding(parties: int) -> int:
+    """How many hold the pieces of one hospital: its neighbours and itself."""
+    return parties if parties <= COMPLETE_TO else DEGREE + 1
+
+
+def tolerated(parties: int) -> int:
+    """How many may drop out before the first sum, whichever they are, so that it can still be opened."""
+    return holding(parties) - threshold(holding(parties))
 
 
 def neighbours(roster: Sequence[str], seed: bytes) -> dict[str, tuple[str, ...]]:

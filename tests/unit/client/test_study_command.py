@@ -40,6 +40,16 @@ def test_check_says_what_would_leave(study_folder, capsys):
         assert word in said
 
 
+def test_check_warns_of_few_hospitals(study_folder, capsys):
+    file = study_folder / "study.yaml"
+    rest = file.read_text()
+    for hospitals, told in (("[a, b, c]", True), ("[a, b, c, d, e]", False)):
+        file.write_text(f"hospitals: {hospitals}\n{rest}")
+        assert _run("check", file) == 0
+        said = " ".join(capsys.readouterr().out.split())
+        assert ("the total is lost if more than 0 of them drop out" in said) is told
+
+
 @pytest.mark.parametrize(
     ("words", "code"),
     [

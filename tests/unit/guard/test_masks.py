@@ -1,5 +1,6 @@
 """Masks cancel exactly when they should: every drop-out pattern up to the threshold, and no sum beyond it."""
 
+from fractions import Fraction
 from itertools import combinations
 from math import log2
 
@@ -168,3 +169,16 @@ def test_sealed_pieces_open_only_for_their_holder_and_their_run():
     for other, about in ((masks.seal_key(b"b" * 32), b"run 1"), (key, b"run 2")):
         with pytest.raises(InvalidTag):
             masks.open_pieces(sealed, other, about=about)
+
+
+@settings(max_examples=40, deadline=None, derandomize=True)
+@given(values=st.lists(st.floats(-1e9, 1e9), min_size=3, max_size=6), scale=st.integers(0, 50))
+def test_a_masked_sum_of_fixed_point_numbers_is_within_half_a_step_a_hospital(values, scale):
+    """And one rounding to double at the end; the order of hospitals never matters."""
+    network = Network(len(values), cells=1)
+    for name, value in zip(network.names, values, strict=True):
+        network.numbers[name] = ring.to_ring(np.array([value]), scale)
+    total = Fraction(float(ring.from_ring(network.opened(network.names), scale)[0]))
+    exact = sum(Fraction(value) for value in values)
+    steps = Fraction(len(values), 2) / 2**scale
+    assert abs(total - exact) <= steps + (abs(exact) + steps) / 2**53

@@ -12,6 +12,7 @@ from dure.guard.register import REGISTER
 from dure.look.words import Words, catalogue, choose
 from dure.study import assemble
 from dure.study.kinds import KINDS
+from dure.study.protocol.batch import FEW_HOSPITALS
 from dure.study.report import Part
 from dure.study.spec import Purpose
 from dure.wire.messages import Provenance
@@ -51,6 +52,7 @@ def _said_by_the_protocol() -> set[str]:
         assemble.RULES_OFF,
         assemble.ROUNDED,
         assemble.COUNTED_TWICE,
+        FEW_HOSPITALS,
     }
 
 

@@ -3,6 +3,7 @@
 Responsible for: verifying permits and declines, who is on the roster. Not responsible for: the run's steps (`runs`).
 """
 
+import logging
 import secrets
 from datetime import datetime, timedelta
 from typing import Any
@@ -18,6 +19,7 @@ from dure.hub.problems import Settled, Unknown
 from dure.hub.store.tables import parts, populations, runs, studies
 from dure.hub.store.work import Work
 from dure.study.protocol import open_run
+from dure.study.protocol.batch import warning
 from dure.study.protocol.run import compose
 from dure.study.spec import Study
 from dure.wire.answers import StudyState, What
@@ -28,6 +30,7 @@ from dure.wire.messages import Decline, Permit
 from dure.wire.problems import Problem
 from dure.wire.rules import Mode
 
+log = logging.getLogger("dure.hub")
 WHERE = "body of POST /v1/node/decisions"
 SILENT = "Its board had not decided when the offer closed."
 
@@ -213,7 +216,12 @@ def _start(
             started=now,
         )
     )
-    work.write(update(studies).where(studies.c.digest == digest).values(state=StudyState.RUNNING.value))
+    told = warning(len(roster)) if manifest.masked else ""
+    if told:
+        log.warning("study %s: %s", digest, told)
+    work.write(
+        update(studies).where(studies.c.digest == digest).values(state=StudyState.RUNNING.value, reason=told)
+    )
     work.record(
         "run started",
         who="hub",
@@ -223,5 +231,5 @@ def _start(
         manifest=run.manifest,
         roster=", ".join(roster),
     )
-    tell(work, digest, [(What.STARTED, None, "")], now=now)
+    tell(work, digest, [(What.STARTED, None, told)], now=now)
     work.ring(*(hospital_topic(name) for name in roster))

@@ -9,6 +9,7 @@ from typing import Any
 from dure.guard.gate import Release, Withheld, release_hospital, release_support, release_values
 from dure.guard.ledger import Memory
 from dure.guard.populations import Past
+from dure.guard.register import BOUNDS
 from dure.stats.base import Answer, Released
 from dure.study.kinds.base import Step
 from dure.wire import ring
@@ -21,7 +22,14 @@ from dure.wire.sums import Sums
 def through_gate(
     step: Step, task: Task, answer: Answer, *, rules: Rules, memory: Memory
 ) -> Release | Withheld:
-    """What the gate lets through of an answer, at the task's exchange."""
+    """What the gate lets through of an answer, at the task's exchange. What the ring can't hold is refused here, before any mask."""
+    try:
+        return _through(step, task, answer, rules, memory)
+    except OverflowError:
+        return Withheld(rule=BOUNDS, reason="A number is too large to be added.")
+
+
+def _through(step: Step, task: Task, answer: Answer, rules: Rules, memory: Memory) -> Release | Withheld:
     layout = step.layout
     match task.position.exchange:
         case Exchange.SUPPORT:

@@ -7,7 +7,7 @@ hospital's part (`party`), the hub's (`handshake`).
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 
-from dure.guard.neighbours import neighbours
+from dure.guard.neighbours import FEW, neighbours, tolerated
 from dure.study.kinds.base import Step
 from dure.wire.messages import Exchange, Position
 
@@ -18,6 +18,7 @@ AGREES = {Exchange.SUPPORT: Exchange.SUPPORT_AGREE, Exchange.VALUES: Exchange.VA
 OPENS = {Exchange.SUPPORT: Exchange.SUPPORT_OPEN, Exchange.VALUES: Exchange.VALUES_OPEN}
 GATHERED = {later: first for table in (AGREES, OPENS) for first, later in table.items()}
 """The exchange whose numbers an AGREE or OPEN is about."""
+FEW_HOSPITALS = "Only {count} hospitals take part: the total is lost if more than {lost} of them drop out."
 HANDSHAKES = (Exchange.KEYS, Exchange.SHARES, *AGREES.values(), *OPENS.values())
 
 
@@ -56,3 +57,10 @@ def holders(members: Sequence[str], seed: bytes) -> Mapping[str, tuple[str, ...]
         name: tuple(other for other in members if other == name or other in set(near[name]))
         for name in members
     }
+
+
+def warning(hospitals: int) -> str:
+    """What the asker and the hub's operator are told of a masked total over so many hospitals; "" where it needs no word."""
+    if hospitals >= FEW:
+        return ""
+    return FEW_HOSPITALS.format(count=hospitals, lost=tolerated(hospitals))
