@@ -56,11 +56,11 @@ def refused(lie, exchange):
 
 def stripped(network, y, *, self_seed, key, against):
     """The victim's numbers without masks, for who has both of its secrets."""
-    y = ring.add(y, ring.negated(masks._expand(self_seed, len(y))))
+    y = ring.add(y, ring.negated(masks.expand(self_seed, len(y))))
     private = X25519PrivateKey.from_private_bytes(key)
     for other in against:
         seed = masks._pair_seed(private, network.announced[other].key, PLACE, TRANSCRIPT)
-        y = masks._signed(y, masks._expand(seed, len(y)), plus=other <= VICTIM)
+        y = masks._signed(y, masks.expand(seed, len(y)), plus=other <= VICTIM)
     return y
 
 
@@ -121,12 +121,12 @@ def keys_of_the_hub(guard):
             network.announced[name] = masks.announce(mine + name.encode(), PLACE)
         y = network.sent(VICTIM, network.names)
         for name in network.names[1:]:
-            private = X25519PrivateKey.from_private_bytes(masks._derived(mine + name.encode(), "key", PLACE))
+            private = X25519PrivateKey.from_private_bytes(masks.derived(mine + name.encode(), "key", PLACE))
             seed = masks._pair_seed(private, network.announced[VICTIM].key, PLACE, TRANSCRIPT)
-            y = masks._signed(y, masks._expand(seed, len(y)), plus=name < VICTIM)
+            y = masks._signed(y, masks.expand(seed, len(y)), plus=name < VICTIM)
         # The victim's pieces are sealed to keys of the hub's too, so it has the self-mask.
         seed = shamir.combine(network.told(VICTIM, network.names, of_key=False))
-        return bared(ring.add(y, ring.negated(masks._expand(seed, len(y)))), network.numbers[VICTIM])
+        return bared(ring.add(y, ring.negated(masks.expand(seed, len(y)))), network.numbers[VICTIM])
 
     def lie(world, task):
         keys = replace(peek(MaskKeys, task.sealed["b"], where=""), seal_key=bytes(32))
@@ -142,7 +142,7 @@ def keys_left_out(guard):
         network = Masked(5)
         y = network.sent(VICTIM, (VICTIM,))
         seed = shamir.combine(network.told(VICTIM, network.names, of_key=False))
-        return bared(ring.add(y, ring.negated(masks._expand(seed, len(y)))), network.numbers[VICTIM])
+        return bared(ring.add(y, ring.negated(masks.expand(seed, len(y)))), network.numbers[VICTIM])
     return refused(lambda _, t: replace(t, sealed=without(t.sealed, "b")), Exchange.SHARES)
 
 
@@ -152,8 +152,8 @@ def sum_of_one(guard):
         network = Masked(5)
         network.holders = {VICTIM: (VICTIM,)}
         y = network.sent(VICTIM, (VICTIM,))
-        seed = masks._derived(network.secrets[VICTIM], "self", PLACE)
-        return bared(ring.add(y, ring.negated(masks._expand(seed, len(y)))), network.numbers[VICTIM])
+        seed = masks.derived(network.secrets[VICTIM], "self", PLACE)
+        return bared(ring.add(y, ring.negated(masks.expand(seed, len(y)))), network.numbers[VICTIM])
     return refused(lambda _, t: replace(t, members=("a",)), Exchange.SUPPORT)
 
 
@@ -255,7 +255,7 @@ def wrong_pieces(guard):
         for name in network.names:
             total = ring.add(total, network.sent(name, network.names))
             seed = shamir.combine(network.told(name, network.names, of_key=False))
-            total = ring.add(total, ring.negated(masks._expand(seed, len(total))))
+            total = ring.add(total, ring.negated(masks.expand(seed, len(total))))
         return Tried(success=bool((total != truth).any()), figure="a wrong sum")
     try:
         network.opened(network.names)

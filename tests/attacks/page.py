@@ -7,12 +7,12 @@ from pathlib import Path
 
 from dure.guard.register import REGISTER
 from dure.wire.rules import Rules
-from tests.attacks import cells, hub, liars, models, subtraction
+from tests.attacks import cells, hub, liars, models, subtraction, two_bodies
 from tests.attacks.attack import ALL, Attack, Class, Tried, row
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 ATTACKS, RULES = DOCS / "attacks.md", DOCS / "rules.md"
-FILES = (subtraction, cells, models, hub, liars)
+FILES = (subtraction, cells, models, hub, liars, two_bodies)
 HEAD = """# Attacks
 
 Every line is tried by a test: with the guard switched off, where it must succeed (else it would show nothing), and on. Try one with

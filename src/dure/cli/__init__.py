@@ -25,6 +25,7 @@ VERBS = {
     "node": "The hospital's program.",
     "hub": "The relay between askers and hospitals.",
     "directory": "The root's work: whose key is whose.",
+    "aggregator": "The second body for answers that are carried by hand.",
 }
 INTERRUPTED = 130
 

@@ -66,6 +66,19 @@ def admit_asker(
     _admit(folder, root.asker(name, title, affiliation or name, key=key, heard=heard), passphrase, days)
 
 
+@app.command("admit-aggregator")
+def admit_aggregator(
+    file: Annotated[Path, typer.Argument(help="The file that `dure aggregator keys` wrote.", exists=True)],
+    heard: Annotated[str, typer.Option("--fingerprint", help="The key's fingerprint, as read out.")],
+    folder: Folder = HERE,
+    passphrase: Locked = False,
+    days: Days = 90,
+) -> None:
+    """List a second body for answers that are carried by hand, if the fingerprint is the one that its people read out."""
+    envelope: Envelope = decode(Envelope, file.read_bytes(), where=str(file))
+    _admit(folder, root.aggregator(envelope, heard=heard), passphrase, days)
+
+
 @app.command()
 def remove(name: str, folder: Folder = HERE, passphrase: Locked = False, days: Days = 90) -> None:
     """Strike a member off."""
@@ -94,7 +107,7 @@ def show(folder: Folder = HERE) -> None:
     """Show who is listed, with fingerprints."""
     version, listed = root.members(folder)
     table = Table(
-        "id", "name", "role", "group", "epoch", "board", "node", "asker", title=f"version {version}"
+        "id", "name", "role", "group", "epoch", "board", "node", "asker", "body", title=f"version {version}"
     )
     for member in listed:
         table.add_row(
@@ -105,7 +118,7 @@ def show(folder: Folder = HERE) -> None:
             str(member.epoch),
             *(
                 "" if key is None else fingerprint(key)
-                for key in (member.board_key, member.node_key, member.asker_key)
+                for key in (member.board_key, member.node_key, member.asker_key, member.body_key)
             ),
         )
     console.print(table)

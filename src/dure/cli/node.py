@@ -150,6 +150,27 @@ def sign(
         )
 
 
+@app.command("import")
+def import_(
+    file: Annotated[Path, typer.Argument(help="A file that was brought: a request, or what a run asks.")],
+    folder: Dir,
+) -> None:
+    """Where no wire leads out: take a request, or answer what a run asks, from a file that was carried here."""
+    with opened(folder) as place:
+        operate.take(place, file, say=typer.echo)
+
+
+@app.command()
+def export(
+    study: Study,
+    folder: Dir,
+    out: Annotated[Path, typer.Option(help="The file to write, for the asker.")],
+) -> None:
+    """Write all that this hospital has said of a study into a file to be carried."""
+    with opened(folder) as place:
+        operate.give(place, study, out, now=datetime.now(UTC), say=typer.echo)
+
+
 @app.command()
 def decline(
     study: Study,

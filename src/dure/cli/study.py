@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from dure.cli import study_carry
 from dure.client import connect, covariate_list, keys, login, study_file, terminal
 from dure.client.connection import sign_in
 from dure.client.transport import Transport
@@ -20,6 +21,7 @@ key_app = typer.Typer(
     help="The asker's key, which signs studies and never leaves this machine.", no_args_is_help=True
 )
 app.add_typer(key_app, name="key")
+app.add_typer(study_carry.app, name="carry")
 
 Hub = Annotated[str | None, typer.Option(help="The hub's address. [env: DURE_HUB]")]
 Token = Annotated[str | None, typer.Option(help="The token of a sign-in. [env: DURE_TOKEN]")]

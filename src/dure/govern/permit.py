@@ -11,9 +11,11 @@ from datetime import datetime, timedelta
 from dure.study.kinds import kind_of
 from dure.study.kinds.base import Step
 from dure.study.protocol.batch import HANDSHAKES, MASKED
+from dure.study.protocol.by_hand import Bench
 from dure.study.protocol.carry import read
 from dure.study.protocol.run import compose
 from dure.study.spec import Study
+from dure.wire.by_hand import Opened
 from dure.wire.codec import decode, digest, encode
 from dure.wire.directory import Directory, Member, Role
 from dure.wire.envelope import Envelope, open_sealed, peek
@@ -88,12 +90,48 @@ def verify_permit(envelope: Envelope, directory: Directory, *, now: datetime, wh
 
 
 @dataclass(frozen=True, kw_only=True)
+class Verified:
+    """A run as its papers say, whoever reads them: the manifest follows from permits that boards signed.
+
+    Attributes:
+        permits: by their digests.
+        outside: the hospitals outside the asker's affiliation.
+        aggregator: the second body, where answers are carried by hand.
+    """
+
+    manifest: Manifest
+    digest: str
+    study: Study
+    permits: Mapping[str, Permit]
+    outside: frozenset[str]
+    aggregator: Member | None
+
+    @property
+    def node_keys(self) -> dict[str, str]:
+        """Of every hospital of the run, by its permit."""
+        return {permit.hospital: permit.node_key for permit in self.permits.values()}
+
+    @property
+    def bench(self) -> Bench:
+        """What a body knows of it before it adds answers that were carried by hand."""
+        return Bench(
+            run=self.manifest.run,
+            manifest=self.digest,
+            steps=kind_of(self.study.question).steps(self.study.question),
+            node_keys=self.node_keys,
+            outside=self.outside,
+            rules=self.manifest.rules,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
 class Seated:
     """A node's seat in a run: what it checked once, and holds every task against.
 
     Attributes:
         node_keys: of every hospital of the run, by its permit.
         outside: those outside the asker's affiliation.
+        aggregator: the second body, where answers are carried by hand.
     """
 
     manifest: Manifest
@@ -102,6 +140,7 @@ class Seated:
     study: Study
     node_keys: Mapping[str, str]
     outside: frozenset[str]
+    aggregator: Member | None = None
 
 
 def outside(directory: Directory, hospitals: tuple[str, ...], asker: Member) -> tuple[str, ...]:
@@ -111,19 +150,33 @@ def outside(directory: Directory, hospitals: tuple[str, ...], asker: Member) -> 
     )
 
 
-def judge_run(
-    offer: RunOffer,
-    study_envelope: Envelope,
-    my_permit: Envelope,
-    directory: Directory,
-    *,
-    floor: Rules,
-    now: datetime,
-) -> Seated:
-    """Whether a node may take its seat: the manifest must be the one that follows from the permits, and no other.
+def second_body(study: Study, directory: Directory, *, where: str) -> Member | None:
+    """The body that adds one of the two shares where a study's answers are carried by hand; None where they aren't.
 
-    Args:
-        floor: the node's own least rules; a run under weaker ones is refused.
+    Raises:
+        Untrusted: the directory doesn't list it.
+        NotPermitted: it is no second body, or belongs to the asker.
+    """
+    if study.by_hand is None:
+        return None
+    body, asker = (directory.member(name, where=where) for name in (study.by_hand.aggregator, study.asker))
+    if body.role not in (Role.REGULATOR, Role.INTERMEDIARY) or body.body_key is None or body.seal_key is None:
+        raise NotPermitted(
+            f"The directory lists {body.id} as no second body.",
+            where=where,
+            mend="Name a regulator or an intermediary whose keys the root has listed: dure directory admit-aggregator",
+        )
+    if body.affiliation == asker.affiliation:
+        raise NotPermitted(
+            f"{body.id} belongs to the asker: together the two would have each hospital's numbers.",
+            where=where,
+            mend="Name a second body outside the asker's affiliation.",
+        )
+    return body
+
+
+def verify_run(offer: RunOffer, study_envelope: Envelope, directory: Directory, *, now: datetime) -> Verified:
+    """A run whose manifest is the one that follows from the permits, and no other.
 
     Raises:
         NotPermitted: anything in the manifest that the permits don't say.
@@ -149,10 +202,11 @@ def judge_run(
                 where=here,
                 mend="Nothing to do here: the hub offered a wrong roster.",
             )
+    aggregator = second_body(study, directory, where=here)
     expected = compose(
         study_envelope.digest, study, permits, run=manifest.run, now=manifest.created, masked=manifest.masked
     )
-    if my_permit.digest not in permits or encode(expected) != offer.manifest:
+    if not permits or encode(expected) != offer.manifest:
         raise NotPermitted(
             "The manifest is not the one that follows from the permits.",
             where=here,
@@ -170,8 +224,45 @@ def judge_run(
             where=here,
             mend="Ask more hospitals.",
         )
-    mine = permits[my_permit.digest]
-    if study.mode is Mode.TOTAL and not manifest.masked and mine.provenance is Provenance.REAL:
+    return Verified(
+        manifest=manifest,
+        digest=digest(offer.manifest),
+        study=study,
+        permits=permits,
+        outside=frozenset(unaffiliated),
+        aggregator=aggregator,
+    )
+
+
+def judge_run(
+    offer: RunOffer,
+    study_envelope: Envelope,
+    my_permit: Envelope,
+    directory: Directory,
+    *,
+    floor: Rules,
+    now: datetime,
+) -> Seated:
+    """Whether a node may take its seat: in a run that stands on its own board's permit, under no weaker rules.
+
+    Args:
+        floor: the node's own least rules; a run under weaker ones is refused.
+
+    Raises:
+        NotPermitted: anything in the manifest that the permits don't say.
+        Forged, Untrusted: a signature or a member.
+    """
+    run = verify_run(offer, study_envelope, directory, now=now)
+    manifest, here = run.manifest, f"manifest of run {run.manifest.run}"
+    mine = run.permits.get(my_permit.digest)
+    if mine is None:
+        raise NotPermitted(
+            "The manifest doesn't stand on this hospital's permit.",
+            where=here,
+            mend="Nothing to do here: the hub offered a run of others.",
+        )
+    bare = not manifest.masked and run.aggregator is None
+    if manifest.mode is Mode.TOTAL and bare and mine.provenance is Provenance.REAL:
         raise NotPermitted(
             "The hub would see this hospital's sums: the run has no masks.",
             where=here,
@@ -183,11 +274,12 @@ def judge_run(
         )
     return Seated(
         manifest=manifest,
-        digest=digest(offer.manifest),
+        digest=run.digest,
         permit=mine,
-        study=study,
-        node_keys={permit.hospital: permit.node_key for permit in permits.values()},
-        outside=frozenset(unaffiliated),
+        study=run.study,
+        node_keys=run.node_keys,
+        outside=run.outside,
+        aggregator=run.aggregator,
     )
 
 
@@ -238,4 +330,62 @@ def judge_task(seated: Seated, task: Task, *, rounds_spent: int, now: datetime) 
         raise NotPermitted(
             locked, where=here, mend="Nothing to do here: the study says when this may be asked."
         )
+    if seated.aggregator is not None:
+        _judge_by_hand(seated, task)
     return step
+
+
+def _judge_by_hand(seated: Seated, task: Task) -> None:
+    """Raise NotPermitted where a task of a run that is carried by hand asks for what the second body hasn't opened."""
+    here, body = f"task of run {task.run}", seated.aggregator
+    assert body is not None
+    if task.compare:
+        raise NotPermitted(
+            "Earlier answers are named, which nobody compares where files are carried.",
+            where=here,
+            mend="Nothing to do here.",
+        )
+    if task.position.exchange is Exchange.SUPPORT:
+        if task.members or task.sealed:
+            raise NotPermitted(
+                "People are asked of a part of the hospitals.", where=here, mend="Nothing to do here."
+            )
+        return
+    opened = verify_opened(task.sealed.get(body.id), body, run=task.run, manifest=task.manifest, where=here)
+    members = tuple(sorted(opened.hospitals))
+    if task.members != members or seated.permit.hospital not in members:
+        raise NotPermitted(
+            "Numbers are asked of other hospitals than those whose people were added.",
+            where=here,
+            mend="Nothing to do here.",
+        )
+    if len(seated.outside & set(members)) < seated.manifest.rules.least_hospitals:
+        raise NotPermitted(
+            f"A sum needs {seated.manifest.rules.least_hospitals} hospitals outside the asker's affiliation.",
+            where=here,
+            mend="Nothing to do here.",
+        )
+    if task.position.step >= len(opened.steps) or task.open != opened.steps[task.position.step].open:
+        raise NotPermitted(
+            f"Other cells are asked for than {body.id} opened.", where=here, mend="Nothing to do here."
+        )
+
+
+def verify_opened(envelope: Envelope | None, body: Member, *, run: str, manifest: str, where: str) -> Opened:
+    """What the second body opened of a run, if it signed so.
+
+    Raises:
+        NotPermitted: it is missing, or of another run. Forged, Malformed: it isn't the body's word.
+    """
+    if envelope is None or body.body_key is None:
+        raise NotPermitted(
+            f"The word of {body.id} on what may be asked is missing.", where=where, mend="Nothing to do here."
+        )
+    opened = open_sealed(Opened, envelope, "opened", body.body_key, where=where)
+    if (opened.run, opened.manifest, opened.body) != (run, manifest, body.id):
+        raise NotPermitted(
+            f"The word of {body.id} is of another run.",
+            where=where,
+            mend="Bring the file that it gave for this run.",
+        )
+    return opened

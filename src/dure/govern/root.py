@@ -19,8 +19,9 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
+from dure.wire.by_hand import AggregatorEnrolment
 from dure.wire.codec import decode, encode
-from dure.wire.directory import Directory, Member, Role
+from dure.wire.directory import Directory, Member, Role, seal_key
 from dure.wire.envelope import Envelope, fingerprint, open_sealed, peek, public_key, public_text, seal
 from dure.wire.messages import Enrolment
 from dure.wire.problems import Problem
@@ -156,6 +157,35 @@ def asker(name: str, title: str, affiliation: str, *, key: str, heard: str) -> M
     public_key(key)
     _compare("asker", key, heard, f"key of {name}")
     return Member(id=name, name=title, role=Role.USER, affiliation=affiliation, asker_key=key)
+
+
+def aggregator(envelope: Envelope, *, heard: str) -> Member:
+    """A second body, if its key is the one whose fingerprint its people read out.
+
+    Raises:
+        OtherFingerprint: a key is another one. Forged: it doesn't hold it. BadKey: no key.
+        NotEnrolled: it is neither a regulator nor an intermediary.
+    """
+    here = "the aggregator's file"
+    claimed = peek(AggregatorEnrolment, envelope, where=here)
+    public_key(claimed.body_key)
+    _compare("aggregator", claimed.body_key, heard, here)
+    told = open_sealed(AggregatorEnrolment, envelope, "aggregator", claimed.body_key, where=here)
+    if told.role not in (Role.REGULATOR, Role.INTERMEDIARY):
+        raise NotEnrolled(
+            f"{told.id} calls itself {told.role.value}.",
+            where=here,
+            mend="Only a regulator or an intermediary adds others' shares.",
+        )
+    seal_key(told.seal_key)
+    return Member(
+        id=told.id,
+        name=told.name,
+        role=told.role,
+        affiliation=told.affiliation,
+        body_key=told.body_key,
+        seal_key=told.seal_key,
+    )
 
 
 def admit(listed: tuple[Member, ...], member: Member) -> tuple[Member, ...]:

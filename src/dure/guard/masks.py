@@ -46,7 +46,7 @@ class Announced:
 
 def seal_key(secret: bytes) -> X25519PrivateKey:
     """The key to which others seal their pieces for this hospital."""
-    return X25519PrivateKey.from_private_bytes(_derived(secret, "seal"))
+    return X25519PrivateKey.from_private_bytes(derived(secret, "seal"))
 
 
 def announce(secret: bytes, place: str) -> Announced:
@@ -56,9 +56,9 @@ def announce(secret: bytes, place: str) -> Announced:
         secret: 32 bytes that only this hospital knows.
         place: names the exchange; no two have one name.
     """
-    key = X25519PrivateKey.from_private_bytes(_derived(secret, "key", place))
+    key = X25519PrivateKey.from_private_bytes(derived(secret, "key", place))
     return Announced(
-        key=key.public_key().public_bytes_raw(), commitment=_commitment(_derived(secret, "self", place))
+        key=key.public_key().public_bytes_raw(), commitment=_commitment(derived(secret, "self", place))
     )
 
 
@@ -72,11 +72,11 @@ def deal(secret: bytes, places: Sequence[str], holders: Sequence[str], threshold
     positions = range(1, len(holders) + 1)
     for place in places:
         for part in ("self", "key"):
-            drawn = _stream(_derived(secret, "coefficients", part, place), 64 * (threshold - 1))
+            drawn = _stream(derived(secret, "coefficients", part, place), 64 * (threshold - 1))
             coefficients = [
                 int.from_bytes(drawn[at : at + 64], "big") % shamir.PRIME for at in range(0, len(drawn), 64)
             ]
-            split = shamir.split(_derived(secret, part, place), positions, coefficients)
+            split = shamir.split(derived(secret, part, place), positions, coefficients)
             for position, holder in zip(positions, holders, strict=True):
                 pieces[holder].append(split[position])
     return {holder: b"".join(held) for holder, held in pieces.items()}
@@ -108,11 +108,11 @@ def mask(
         transcript: digest of all that was announced; all parties must have the same.
     """
     size = len(numbers)
-    masked = ring.add(numbers, _expand(_derived(secret, "self", place), size))
-    key = X25519PrivateKey.from_private_bytes(_derived(secret, "key", place))
+    masked = ring.add(numbers, expand(derived(secret, "self", place), size))
+    key = X25519PrivateKey.from_private_bytes(derived(secret, "key", place))
     for other, public in others.items():
         seed = _pair_seed(key, public, place, transcript)
-        masked = _signed(masked, _expand(seed, size), plus=me < other)
+        masked = _signed(masked, expand(seed, size), plus=me < other)
     return masked
 
 
@@ -143,7 +143,7 @@ def unmask(
         seed = shamir.combine(selves[name])
         if seed is None or _commitment(seed) != announced[name].commitment:
             raise BadPieces(name)
-        total = _signed(total, _expand(seed, size), plus=False)
+        total = _signed(total, expand(seed, size), plus=False)
     for name in dropped:
         recovered = shamir.combine(keys[name])
         if recovered is None:
@@ -154,7 +154,7 @@ def unmask(
         for other in near[name]:
             if other in survivors:
                 seed = _pair_seed(key, announced[other].key, place, transcript)
-                total = _signed(total, _expand(seed, size), plus=name < other)
+                total = _signed(total, expand(seed, size), plus=name < other)
     return total
 
 
@@ -162,7 +162,7 @@ def _signed(numbers: ring.Lanes, addend: ring.Lanes, *, plus: bool) -> ring.Lane
     return ring.add(numbers, addend if plus else ring.negated(addend))
 
 
-def _derived(secret: bytes, *labels: str) -> bytes:
+def derived(secret: bytes, *labels: str) -> bytes:
     """32 bytes that say nothing about those of other labels."""
     info = b"dure masks" + b"".join(
         len(label.encode()).to_bytes(4, "big") + label.encode() for label in labels
@@ -185,6 +185,6 @@ def _stream(seed: bytes, size: int) -> bytes:
     return Cipher(algorithms.ChaCha20(seed, bytes(16)), mode=None).encryptor().update(bytes(size))
 
 
-def _expand(seed: bytes, size: int) -> ring.Lanes:
+def expand(seed: bytes, size: int) -> ring.Lanes:
     """`size` uniform elements of the ring. Shape (size, 2)."""
     return np.frombuffer(_stream(seed, 16 * size), dtype="<u8").astype(np.uint64).reshape(size, 2)

@@ -129,7 +129,7 @@ class Board:
         """Sign the no and put it into the outbox. Raises as `signing.decline`."""
         pending = self._waiting(name, now)
         signing.decline(
-            pending.offer.study, self.place.config, self.place.journal, key, reason=reason, now=now
+            pending.offer.envelope, self.place.config, self.place.journal, key, reason=reason, now=now
         )
 
     def send(self, link: HubLink, *, clock: datetime) -> bool:

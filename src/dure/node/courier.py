@@ -12,6 +12,8 @@ from dure.node.journal import Journal
 from dure.node.problems import HubRefused
 
 CLOCK_SKEW = "clock-skew"
+BY_HAND = "by-hand"
+"""The door of letters that no courier takes: they leave in a file (`by_hand`)."""
 log = logging.getLogger("dure.node")
 
 
@@ -23,6 +25,8 @@ def deliver(journal: Journal, link: HubLink, *, clock: Callable[[], datetime]) -
     """
     taken = 0
     for letter, door, body, about in journal.to_send():
+        if door == BY_HAND:
+            continue
         try:
             link.post(door, body)
         except HubRefused as problem:

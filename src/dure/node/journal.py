@@ -378,6 +378,14 @@ class Journal:
         )
         return [bytes(row[0]) for row in rows]
 
+    def letters_under(self, permit: str) -> list[tuple[int, bytes]]:
+        """The letters of all answers given under a permit, in order: id, body."""
+        rows = self._db.execute(
+            "SELECT l.id, l.body FROM answer a JOIN letter l ON l.id = a.letter WHERE a.permit = ? ORDER BY l.id",
+            (permit,),
+        )
+        return [(row[0], bytes(row[1])) for row in rows]
+
     def departures(self) -> list[tuple[str, ...]]:
         """What has left, newest first: at, study, run, step, round, exchange, bytes of numbers, rule, sent."""
         rows = self._db.execute(

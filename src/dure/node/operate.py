@@ -171,7 +171,7 @@ def sign(
     say(
         f"Signed: {permit.study}, {permit.mode.value}, {words(permit.rules)}, at most {permit.rounds} rounds."
     )
-    _send(place, board, now, say)
+    _send(place, board, now, say, study=permit.study)
 
 
 def decline(
@@ -179,9 +179,10 @@ def decline(
 ) -> None:
     """Say no. Raises as `signing.decline`."""
     board = _board(place)
+    named = board.request(study, now=now).offer.study
     board.decline(study, key, reason=reason, now=now)
     say("Declined.")
-    _send(place, board, now, say)
+    _send(place, board, now, say, study=named)
 
 
 def seal(
@@ -256,7 +257,32 @@ def _board(place: Place) -> "Board":
     return Board(place, node_key=public_text(keys.read(place.node_key)))
 
 
-def _send(place: Place, board: "Board", now: datetime, say: Say) -> None:
+def take(place: Place, file: Path, *, say: Say) -> None:
+    """Do what a file asks for. Raises as `by_hand.take`."""
+    from dure.node.by_hand import take as take_file
+
+    _log_to_standard_error()
+    node = Node(place, link_of(place.config))
+    try:
+        take_file(place, node, file, say=say)
+    finally:
+        node.close()
+
+
+def give(place: Place, study: str, out: Path, *, now: datetime, say: Say) -> None:
+    """Write what this hospital has said of a study into a file. Raises as `by_hand.give`."""
+    from dure.node.by_hand import give as give_file
+
+    give_file(place, _board(place), study, out, now=now, say=say)
+
+
+def _send(place: Place, board: "Board", now: datetime, say: Say, *, study: str = "") -> None:
+    from dure.node.signing import is_by_hand
+
+    offer = place.journal.offer(study)
+    if offer is not None and is_by_hand(offer.envelope):
+        say("It is carried by hand: dure node export")
+        return
     link = link_of(place.config)
     try:
         sent = board.send(link, clock=now)

@@ -91,6 +91,11 @@ def describe(digest: str, study: Study, directory: Directory, rules: Rules) -> R
     settings = [
         (titles.get(name, name), _said(value)) for name, value in values.items() if not _holds_cohorts(value)
     ]
+    if study.by_hand is not None:
+        body = directory.member(study.by_hand.aggregator, where="study")
+        settings.append(
+            ("Carried by hand, as two shares: the asker's and that of", f"{body.name} ({body.role.value})")
+        )
     asker = directory.member(study.asker, where="study")
     return Request(
         study=digest,

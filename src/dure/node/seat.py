@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from dure.govern.permit import NotPermitted, Seated
-from dure.node.journal import Given, digest_carried, order
+from dure.node.journal import EXCHANGES, Given, digest_carried, order
 from dure.stats.base import BadState, Done
 from dure.study.kinds import kind_of
 from dure.study.kinds.base import Step
@@ -35,7 +35,8 @@ def judge_turn(seated: Seated, task: Task, given: list[Given], step: Step, relea
     place = task.position
     if any(one.rule for one in given):
         raise NotPermitted("This hospital is out of the run.", where=here, mend="Nothing to do here.")
-    if any(order(one.position) >= order(place) for one in given):
+    at = _order(seated)
+    if any(at(one.position) >= at(place) for one in given):
         raise NotPermitted("The run has passed this position.", where=here, mend="Nothing to do here.")
     before = {(one.position.step, one.position.round, one.position.exchange): one for one in given}
     if (0, 0, Exchange.ACCEPT) not in before:
@@ -62,6 +63,13 @@ def judge_turn(seated: Seated, task: Task, given: list[Given], step: Step, relea
             )
         return
     _judge_round(seated, task, before, step, released)
+
+
+def _order(seated: Seated) -> Callable[[Position], tuple[int, int, int]]:
+    """By which a run's positions follow each other: where files are carried, all steps' people come before all steps' numbers."""
+    if seated.aggregator is None:
+        return order
+    return lambda position: (EXCHANGES[position.exchange], position.step, position.round)
 
 
 def _judge_round(

@@ -14,9 +14,10 @@ from dure.node.decision import decline as compose_decline
 from dure.node.decision import permit as compose_permit
 from dure.node.journal import DATASET, Journal
 from dure.node.problems import BadKeyFile, NoSuchRequest
-from dure.wire.codec import encode
+from dure.study.spec import Study
+from dure.wire.codec import Malformed, encode
 from dure.wire.directory import Directory
-from dure.wire.envelope import Envelope, open_sealed, public_text, seal
+from dure.wire.envelope import Envelope, open_sealed, peek, public_text, seal
 from dure.wire.messages import Decline, Permit
 from dure.wire.rules import Rules
 
@@ -74,7 +75,7 @@ def sign(
     permit = compose(
         envelope, config, journal, directory, rules=rules, consent_by_hospital=consent_by_hospital, now=now
     )
-    _decide(journal, envelope.digest, seal(permit, "permit", key), yes=True, who=who, now=now)
+    _decide(journal, envelope, seal(permit, "permit", key), yes=True, who=who, now=now)
     return permit
 
 
@@ -110,18 +111,32 @@ def take_signed(
             where=f"study {permit.study}",
             mend="Prepare it again: dure node sign STUDY --prepare FILE",
         )
-    _decide(journal, permit.study, sealed, yes=True, who="board", now=now)
+    _decide(journal, offer.envelope, sealed, yes=True, who="board", now=now)
     return permit
 
 
 def decline(
-    study: str, config: NodeConfig, journal: Journal, key: Ed25519PrivateKey, *, reason: str, now: datetime
+    envelope: Envelope,
+    config: NodeConfig,
+    journal: Journal,
+    key: Ed25519PrivateKey,
+    *,
+    reason: str,
+    now: datetime,
 ) -> Decline:
     """Sign the no to a study and put it into the outbox. Raises as `sign`."""
     _check_key(key, config)
-    message = compose_decline(study, config, reason, now=now)
-    _decide(journal, study, seal(message, "decline", key), yes=False, who="board", now=now)
+    message = compose_decline(envelope.digest, config, reason, now=now)
+    _decide(journal, envelope, seal(message, "decline", key), yes=False, who="board", now=now)
     return message
+
+
+def is_by_hand(envelope: Envelope) -> bool:
+    """Whether a study's answers, and the decision on it, leave in files. One that can't be read came through the hub."""
+    try:
+        return peek(Study, envelope, where="study").by_hand is not None
+    except Malformed:
+        return False
 
 
 def open_decline(sealed: Envelope, board_key: str) -> Decline:
@@ -136,12 +151,16 @@ def _check_key(key: Ed25519PrivateKey, config: NodeConfig) -> None:
         )
 
 
-def _decide(journal: Journal, study: str, sealed: Envelope, *, yes: bool, who: str, now: datetime) -> None:
+def _decide(
+    journal: Journal, envelope: Envelope, sealed: Envelope, *, yes: bool, who: str, now: datetime
+) -> None:
+    study = envelope.digest
     try:
         with journal.writing():
             journal.decide(study, sealed, yes=yes, who=who, now=now)
-            about = f"decision {sealed.digest}"
-            journal.write_letter(DECISIONS, encode(sealed), about=about, now=now)
+            if not is_by_hand(envelope):
+                about = f"decision {sealed.digest}"
+                journal.write_letter(DECISIONS, encode(sealed), about=about, now=now)
     except sqlite3.IntegrityError:
         raise NoSuchRequest(
             "The study was decided before.", where=f"study {study}", mend="See: dure node requests --all"

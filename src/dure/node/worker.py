@@ -16,10 +16,12 @@ from typing import TYPE_CHECKING
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from dure.node.config import AutoSign, NodeConfig
+from dure.node.courier import BY_HAND
 from dure.node.journal import Journal
 from dure.node.trust import Trust
+from dure.wire.by_hand import Halves
 from dure.wire.codec import Malformed, decode, digest, encode
-from dure.wire.directory import Directory, Untrusted
+from dure.wire.directory import Directory, Member, Untrusted, seal_key
 from dure.wire.envelope import Envelope, peek, public_text, seal
 from dure.wire.messages import (
     Acceptance,
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
     from dure.govern.permit import Seated
     from dure.node.answering import Computing
     from dure.study.protocol.player import Player
+    from dure.study.spec import Study
 
 ANSWERS = "/v1/node/answers"
 SECRET_BYTES = 32
@@ -190,6 +193,8 @@ class Worker:
         if offer is None or mine is None:
             self._tell(f"run {task.run}: it rests on no permit of this hospital; left alone")
             return False
+        from dure.study.spec import Study
+
         study, permit = mine
         try:
             seated = self._judge_run(task, offer, study, permit, directory)
@@ -197,14 +202,16 @@ class Worker:
             raise
         except Problem as problem:
             log.warning("run %s: seat refused: %s", task.run, problem.what)
-            self._refuse(task, permit.digest, NOT_PERMITTED, problem.what)
+            asked = peek(Study, study, where="study")
+            self._refuse(task, permit.digest, NOT_PERMITTED, problem.what, door=_door(asked))
             return True
         acceptance = Acceptance(run=task.run, manifest=task.manifest, hospital=self.config.hospital)
         with self.journal.writing():
             self.journal.take_seat(
                 task.run, seated.manifest.study, permit.digest, encode(offer), now=self.clock()
             )
-            letter = self._write(seal(acceptance, "acceptance", self.node_key), f"seat in run {task.run}")
+            sealed = seal(acceptance, "acceptance", self.node_key)
+            letter = self._write(sealed, f"seat in run {task.run}", door=_door(seated.study))
             self.journal.give(task, permit.digest, numbers=0, rule="", letter=letter, now=self.clock())
         self._seats[task.run] = seated
         log.info("run %s: seat taken for study %s", task.run, seated.manifest.study)
@@ -286,21 +293,25 @@ class Worker:
             result = self.computing().answer(seated, task, step, now=self.clock())
             if result is None:
                 return False
-            message = result.message
+            message: Contribution | Halves | Refusal = result.message
             if player is not None and isinstance(message, Contribution):
                 message = player.over(task, message)
+            elif seated.aggregator is not None and isinstance(message, Contribution):
+                message = self._halved(seated, seated.aggregator, message)
         except Problem as problem:
             rule = LAWFUL_STATE.id if isinstance(problem, (BadState, Malformed)) else NOT_PERMITTED
             rule = getattr(problem, "rule", None) or rule
             log.warning("run %s: task refused: %s", task.run, problem.what)
-            self._refuse(task, permit, rule, problem.what)
+            self._refuse(task, permit, rule, problem.what, door=_door(seated.study))
             return True
-        kind = "refusal" if isinstance(message, Refusal) else "contribution"
-        numbers = 0 if isinstance(message, Refusal) else len(message.numbers)
+        kind = type(message).__name__.lower()
+        numbers = 0 if isinstance(result.message, Refusal) else len(result.message.numbers)
         rule = message.rule if isinstance(message, Refusal) else ""
         sealed = seal(message, kind, self.node_key)
         with self.journal.writing():
-            letter = self._write(sealed, f"{kind} to run {task.run}, {_place(task)}")
+            letter = self._write(
+                sealed, f"{kind} to run {task.run}, {_place(task)}", door=_door(seated.study)
+            )
             self.journal.give(task, permit, numbers=numbers, rule=rule, letter=letter, now=self.clock())
             result.keep(self.journal, self.clock())
             if player is not None:
@@ -309,6 +320,20 @@ class Worker:
             "run %s, %s: %s", task.run, _place(task), f"withheld by {rule}" if rule else f"{numbers} bytes"
         )
         return True
+
+    def _halved(self, seated: "Seated", body: Member, message: Contribution) -> Halves:
+        """A contribution as two shares, for the asker and for the second body; neither alone says anything."""
+        from dure.study.protocol.by_hand import halve
+
+        by_hand = seated.study.by_hand
+        assert by_hand is not None
+        assert body.seal_key is not None
+        return halve(
+            message,
+            secret=secrets.token_bytes(SECRET_BYTES),
+            asker=(seated.study.asker, by_hand.collector_key),
+            aggregator=(body.id, seal_key(body.seal_key)),
+        )
 
     def _player(self, seated: "Seated") -> "Player | None":
         """This hospital's part in the run's masked sums, as the journal remembers it; None where there are no masks."""
@@ -350,7 +375,7 @@ class Worker:
 
         return of_step
 
-    def _refuse(self, task: Task, permit: str, rule: str, reason: str) -> None:
+    def _refuse(self, task: Task, permit: str, rule: str, reason: str, *, door: str) -> None:
         refusal = Refusal(
             run=task.run,
             manifest=task.manifest,
@@ -360,13 +385,12 @@ class Worker:
             reason=reason,
         )
         with self.journal.writing():
-            letter = self._write(
-                seal(refusal, "refusal", self.node_key), f"refusal to run {task.run}, {_place(task)}"
-            )
+            sealed = seal(refusal, "refusal", self.node_key)
+            letter = self._write(sealed, f"refusal to run {task.run}, {_place(task)}", door=door)
             self.journal.give(task, permit, numbers=0, rule=rule, letter=letter, now=self.clock())
 
-    def _write(self, sealed: Envelope, about: str) -> int:
-        return self.journal.write_letter(ANSWERS, encode(sealed), about=about, now=self.clock())
+    def _write(self, sealed: Envelope, about: str, *, door: str = ANSWERS) -> int:
+        return self.journal.write_letter(door, encode(sealed), about=about, now=self.clock())
 
     # repeats
 
@@ -401,6 +425,11 @@ class Worker:
         if line not in self._told:
             self._told.add(line)
             log.warning("%s", line)
+
+
+def _door(study: "Study") -> str:
+    """Where an answer goes: to the hub, or into a file that is carried."""
+    return ANSWERS if study.by_hand is None else BY_HAND
 
 
 def _place(task: Task) -> str:

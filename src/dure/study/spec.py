@@ -10,6 +10,7 @@ from pydantic import Field
 
 from dure.study.kinds import Question, kind_of
 from dure.wire.codec import Moment, message
+from dure.wire.directory import KEY_BYTES
 from dure.wire.problems import Problem
 from dure.wire.rules import Mode
 
@@ -35,6 +36,19 @@ class Purpose(StrEnum):
 
 
 @message
+class ByHand:
+    """That answers are carried by hand, as two shares for two bodies: the asker and an aggregator.
+
+    Attributes:
+        aggregator: the second body's id, by which the directory lists its keys.
+        collector_key: the X25519 key (32 bytes) to which the asker's shares are sealed, for this study alone.
+    """
+
+    aggregator: str
+    collector_key: bytes
+
+
+@message
 class Study:
     """A study as it is signed.
 
@@ -43,6 +57,7 @@ class Study:
         closes: when boards must have decided; the run starts then, or once all have.
         expires: when the permits end.
         nonce: makes two askings of one question two studies.
+        by_hand: where answers are carried by hand, between whom; None where they go through the hub.
     """
 
     title: Annotated[str, Field(min_length=1, max_length=200)]
@@ -56,6 +71,7 @@ class Study:
     closes: Moment
     expires: Moment
     nonce: str
+    by_hand: ByHand | None = None
 
     def check(self) -> None:
         """Raise BadStudy, or the kind's own Problem, where it can't be asked."""
@@ -75,4 +91,29 @@ class Study:
                     f"{step.statistic.name} cannot be released {self.mode}.",
                     where="mode",
                     mend="Choose the other mode.",
+                )
+        if self.by_hand is not None:
+            self._check_by_hand()
+
+    def _check_by_hand(self) -> None:
+        """Raise BadStudy where this can't be carried by hand: one trip for people, one for numbers, and no more."""
+        assert self.by_hand is not None
+        if self.mode is not Mode.TOTAL:
+            raise BadStudy(
+                "Only totals are carried as shares.",
+                where="mode",
+                mend="Ask in total mode, or through the hub.",
+            )
+        if len(self.by_hand.collector_key) != KEY_BYTES:
+            raise BadStudy(
+                "The asker's key for shares is no X25519 key.",
+                where="by_hand.collector_key",
+                mend="Begin again: dure study carry begin",
+            )
+        for step in kind_of(self.question).steps(self.question):
+            if step.needs or step.statistic.rounds(step.params) != 1:
+                raise BadStudy(
+                    f"{step.name} takes more than one round, which nobody carries by hand.",
+                    where="question",
+                    mend="Choose the one-round form (one_round: true) where the kind has one, or ask through the hub.",
                 )

@@ -4,12 +4,15 @@ Responsible for: members and their keys, versions that only move forward, lookin
 how the root decides whom to admit (it compares fingerprints with people, out of band).
 """
 
+import base64
 from datetime import datetime
 from enum import StrEnum
 
 from dure.wire.codec import Moment, message
-from dure.wire.envelope import Envelope, open_sealed
+from dure.wire.envelope import BadKey, Envelope, open_sealed
 from dure.wire.problems import Problem
+
+KEY_BYTES = 32
 
 
 class Untrusted(Problem):
@@ -37,6 +40,8 @@ class Member:
         board_key: signs permits (holders only).
         node_key: signs what the node sends (holders only).
         asker_key: signs studies (users only).
+        body_key: signs what it adds of carried answers; seal_key: shares are sealed to it (X25519): second bodies only,
+            which are regulators or intermediaries.
         epoch: grows when a node is restored from backup or its keys change; older envelopes are void.
     """
 
@@ -47,6 +52,8 @@ class Member:
     board_key: str | None = None
     node_key: str | None = None
     asker_key: str | None = None
+    body_key: str | None = None
+    seal_key: str | None = None
     epoch: int = 1
 
 
@@ -98,3 +105,18 @@ def open_directory(
             mend="Check this machine's clock; if it is right, ask the root to sign a new directory.",
         )
     return directory
+
+
+def seal_key(text: str) -> bytes:
+    """The bytes of an X25519 key, to which shares are sealed, from the text that a directory has of it.
+
+    Raises:
+        BadKey: not base64 of 32 bytes.
+    """
+    try:
+        key = base64.b64decode(text, validate=True)
+    except ValueError:
+        key = b""
+    if len(key) != KEY_BYTES:
+        raise BadKey("The text is not an X25519 key.", where=text[:60], mend="Give base64 of 32 bytes.")
+    return key

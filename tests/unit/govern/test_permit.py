@@ -237,7 +237,7 @@ def test_a_manifest_in_other_bytes():
 
 def test_a_run_in_which_i_have_no_seat():
     others = [permit(name) for name in HOSPITALS[1:]]
-    with pytest.raises(NotPermitted, match="follows from the permits"):
+    with pytest.raises(NotPermitted, match="stand on this hospital"):
         judge_run(
             offer(others), sealed_study(), sealed_permit(permit("east")), directory(), floor=Rules(), now=NOW
         )

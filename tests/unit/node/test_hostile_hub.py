@@ -245,7 +245,7 @@ def test_a_run_over_a_study_that_was_declined_is_left_alone(network):
     offered = network.hub.poll_answer()
     network.journal._db.execute("DELETE FROM decision")
     decline(
-        network.hub.study.digest,
+        network.hub.study,
         network.config,
         network.journal,
         network.board_key,

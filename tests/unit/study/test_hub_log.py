@@ -57,7 +57,7 @@ def without_self_masks(log):
             if at is None:
                 continue
             seed = shamir.combine(dict(list(told[at].items())[: threshold(len(NAMES))]))
-            bare = ring.add(lanes, ring.negated(masks._expand(seed, len(lanes))))
+            bare = ring.add(lanes, ring.negated(masks.expand(seed, len(lanes))))
             found.setdefault(position, {})[name] = bare
     return found
 

@@ -63,6 +63,12 @@ def submit(work: Work, envelope: Envelope, person: Person, *, now: datetime) -> 
             where=f"{WHERE}, asker",
             mend="Sign in as a user of the asker.",
         )
+    if study.by_hand is not None:
+        raise BadStudy(
+            "Its answers are carried by hand, not through a hub.",
+            where="by_hand",
+            mend="Carry its files: dure study carry; or ask without it.",
+        )
     if study.closes <= now:
         raise BadStudy("It closes in the past.", where="closes", mend="Give the boards some time to decide.")
     asked, fired = _asked(study, directory), _fired(study)

@@ -177,7 +177,8 @@ def compose(
 
     Args:
         permits: by the digest of their payload.
-        masked: whether totals are summed under masks; numbers by hospital are the hospital's own and have none.
+        masked: whether totals are summed under masks; numbers by hospital are the hospital's own and have none, those
+            that are carried by hand go as shares.
     """
     steps = kind_of(study.question).steps(study.question)
     seats = sorted(
@@ -191,7 +192,7 @@ def compose(
         run=run,
         study=study_digest,
         mode=study.mode,
-        masked=masked and study.mode is Mode.TOTAL,
+        masked=masked and study.mode is Mode.TOTAL and study.by_hand is None,
         roster=tuple(seats),
         rules=strictest(tuple(permit.rules for permit in permits.values())),
         layouts=tuple(step.layout.digest for step in steps),

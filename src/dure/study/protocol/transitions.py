@@ -350,7 +350,7 @@ def _judge_ledger(
 def _values_opened(step: Step, strand: Strand, lanes: ring.Lanes) -> Strand:
     cells = len(step.layout.cells)
     is_open = unpack(strand.open or b"", cells, where="open")
-    return _step(step, strand, is_open, lanes, _add_counts(strand.support, cells), round_to=1)
+    return stepped(step, strand, is_open, lanes, _add_counts(strand.support, cells), round_to=1)
 
 
 def _too_few(run: Run, hospitals: list[str]) -> Withholding | None:
@@ -439,7 +439,7 @@ def _after_values(run: Run, step: Step, strand: Strand) -> Strand:
     asked = unpack(strand.open or b"", cells, where="open")
     is_open = asked & unpack(judged, cells, where="open")
     lanes = reduce(ring.add, (ring.from_bytes(numbers, layout.size) for numbers in strand.received.values()))
-    return _step(step, strand, is_open, lanes, _add_counts(strand.support, cells), round_to=1)
+    return stepped(step, strand, is_open, lanes, _add_counts(strand.support, cells), round_to=1)
 
 
 def _after_release(run: Run, step: Step, strand: Strand) -> Strand:
@@ -451,7 +451,7 @@ def _after_release(run: Run, step: Step, strand: Strand) -> Strand:
         support = ring.integers(lanes[:cells])
     except OverflowError:
         return replace(strand, withheld=_OVERFLOW)
-    return _step(step, strand, is_open, lanes[cells:], support, round_to=run.rules.round_to)
+    return stepped(step, strand, is_open, lanes[cells:], support, round_to=run.rules.round_to)
 
 
 _MOVES: dict[Exchange, Callable[[Run, Step, Strand], Strand]] = {
@@ -463,7 +463,7 @@ _MOVES: dict[Exchange, Callable[[Run, Step, Strand], Strand]] = {
 _OVERFLOW = Withholding(rule=BOUNDS.id, reason="The hospitals' numbers overflow.")
 
 
-def _step(
+def stepped(
     step: Step,
     strand: Strand,
     is_open: NDArray[np.bool_],
@@ -472,6 +472,7 @@ def _step(
     *,
     round_to: int,
 ) -> Strand:
+    """A strand after the numbers of a round: its result, its next round, or why it has none."""
     layout = step.layout
     try:
         sums = Sums.from_ring(layout, lanes)
