@@ -114,9 +114,15 @@ def test_a_process_killed_while_it_works_gives_the_answer_all_the_same(workshop,
     killer.join()
 
 
-def test_a_hanging_calculator_ends_in_a_problem(workshop, job):
-    workshop.answer(job)
-    workshop.work_seconds = 0.0
+def test_a_hanging_calculator_ends_in_a_problem(workshop, job, monkeypatch):
+    start = workshop._start
+
+    def start_and_hang():
+        start()
+        os.kill(workshop.processes[1], signal.SIGSTOP)
+
+    monkeypatch.setattr(workshop, "_start", start_and_hang)
+    workshop.work_seconds = 1.0
     with pytest.raises(WorkFailed, match="failed twice"):
         workshop.answer(job)
     assert workshop.processes == ()
