@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -377,8 +378,28 @@ def browser():
         launched.close()
 
 
+@pytest.fixture(scope="session")
+def signed_in(browser, site):
+    """What a browser keeps of a user who has signed in; each user does so once."""
+
+    @cache
+    def keeps(user: str):
+        context = browser.new_context(base_url=site.url)
+        page = context.new_page()
+        page.goto("/signin")
+        page.locator("#email").fill(user)
+        page.locator("#password").fill(PASSWORD)
+        page.locator("main button").click()
+        page.wait_for_url("**/studies")
+        kept = context.storage_state()
+        context.close()
+        return kept
+
+    return keeps
+
+
 @pytest.fixture
-def visit(browser, site):
+def visit(browser, site, signed_in):
     """Open a page as a reader; at the end, nothing may have gone wrong in it or left for another host."""
     opened, wrong = [], []
 
@@ -392,6 +413,7 @@ def visit(browser, site):
     ):
         context = browser.new_context(
             base_url=site.url,
+            storage_state=signed_in(user) if user else None,
             color_scheme="dark" if dark else "light",
             java_script_enabled=scripts,
             locale=language,
@@ -406,11 +428,7 @@ def visit(browser, site):
         )
         page.on("pageerror", lambda error: wrong.append(str(error)))
         if user is not None:
-            page.goto("/signin")
-            page.locator("#email").fill(user)
-            page.locator("#password").fill(PASSWORD)
-            page.locator("main button").click()
-            page.wait_for_url("**/studies")
+            page.goto("/studies")
         return page
 
     open_page.wrong = wrong
@@ -427,9 +445,11 @@ def _inside(address: str, ours: str, wrong: list[str]) -> None:
 
 @pytest.fixture
 def picture(request):
-    """Keep a picture of a page in tests/artifacts, for people to look at."""
+    """Keep a picture of a page in tests/artifacts, for people to look at, where the variable DURE_PICTURES is set."""
 
     def keep(page, name: str) -> None:
+        if "DURE_PICTURES" not in os.environ:
+            return
         ARTIFACTS.mkdir(exist_ok=True)
         page.screenshot(path=ARTIFACTS / f"{re.sub('[^a-z0-9-]', '-', name)}.png", full_page=True)
 

@@ -113,6 +113,9 @@ def spoiled(found):
         "one that is no number": ("propensity", replace(model, path=(replace(solution, intercept=math.nan),))),
         "too few counts": ("covariates", replace(counts, groups=(replace(group, having=group.having[1:]), counts.groups[1]))),
         "a count below 0": ("covariates", replace(counts, groups=(replace(group, people=-1), counts.groups[1]))),
+        "a covariate of more people than there are": (
+            "covariates", replace(counts, groups=(replace(group, having=(group.people + 1, *group.having[1:])), counts.groups[1])),
+        ),
         "an infinite sum": ("covariates", replace(counts, groups=(replace(group, total={10: math.inf}), counts.groups[1]))),
         "edges that don't ascend": ("scores", replace(scores, edges=(0, 0.5, 0.5, *scores.edges[3:]))),
         "edges beyond 1": ("scores", replace(scores, edges=(*scores.edges[:-1], 2.0))),

@@ -221,6 +221,7 @@ def _lawful_counts(spec: Effect, result: CharacteristicsResult) -> bool:
         len(group.having) == size
         and set(group.total) == set(group.squares) == measured
         and _sound((group.people, *group.having, *group.squares.values()))
+        and all(have is None or group.people is None or have <= group.people for have in group.having)
         and all(value is None or math.isfinite(value) for value in group.total.values())
         for group in result.groups
     )
