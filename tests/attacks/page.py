@@ -7,12 +7,12 @@ from pathlib import Path
 
 from dure.guard.register import REGISTER
 from dure.wire.rules import Rules
-from tests.attacks import cells, hub, liars, models, subtraction, two_bodies
+from tests.attacks import cells, hub, liars, models, noisy, subtraction, two_bodies
 from tests.attacks.attack import ALL, Attack, Class, Tried, row
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 ATTACKS, RULES = DOCS / "attacks.md", DOCS / "rules.md"
-FILES = (subtraction, cells, models, hub, liars, two_bodies)
+FILES = (subtraction, cells, models, hub, liars, two_bodies, noisy)
 HEAD = """# Attacks
 
 Every line is tried by a test: with the guard switched off, where it must succeed (else it would show nothing), and on. Try one with
@@ -62,8 +62,9 @@ def rules() -> str:
         "|---|---|---|---|---|---|",
     ]
     for rule in REGISTER:
+        value = getattr(defaults, rule.parameter) if rule.parameter else None
         setting = (
-            f"`{rule.parameter}` ({getattr(defaults, rule.parameter)})" if rule.parameter else "not settable"
+            f"`{rule.parameter}` ({'off' if value is None else value})" if rule.parameter else "not settable"
         )
         needed = ", ".join(f"`{one.id}`" for one in needing(rule.id)[:4])
         lines.append(

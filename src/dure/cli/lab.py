@@ -1,5 +1,6 @@
 """`dure lab`: a study over databases at hand, without a server."""
 
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
@@ -13,7 +14,7 @@ from dure.client.terminal import show_report
 from dure.engines import open_engine
 from dure.lab.run import Site, run
 from dure.wire.messages import Provenance
-from dure.wire.rules import RULES_OFF, Rules
+from dure.wire.rules import RULES_OFF, Noise, Rules
 
 app = typer.Typer(add_completion=False)
 
@@ -27,11 +28,17 @@ def lab(
     rules_off: Annotated[
         bool, typer.Option(help="No thresholds: only for public or synthetic data.")
     ] = False,
+    epsilon: Annotated[
+        float | None, typer.Option(help="The answer carries noise, and tells at most this of one person.")
+    ] = None,
+    delta: Annotated[float, typer.Option(help="With --epsilon: the chance that it tells more.")] = 1e-6,
     html: Annotated[Path | None, typer.Option(help="Write the report as one HTML file.")] = None,
 ) -> None:
     """Run a study over databases at hand, without a server, through the same gate."""
     console = Console()
     rules = RULES_OFF if rules_off else Rules(least_people=least_people)
+    if epsilon is not None:
+        rules = replace(rules, noise=Noise(epsilon=epsilon, delta=delta))
     question = study_file.read(study).study(asker="lab", lasting=timedelta(days=1))
     engines = {path.stem: open_engine(str(path)) for path in site}
     try:

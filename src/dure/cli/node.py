@@ -11,7 +11,7 @@ from dure.node import keys, operate
 from dure.node.config import NodeConfig
 from dure.node.place import opened
 from dure.wire.messages import Provenance
-from dure.wire.rules import Rules
+from dure.wire.rules import Noise, Rules
 
 app = typer.Typer(help="The hospital's program.", no_args_is_help=True, add_completion=False)
 Dir = Annotated[Path, typer.Option("--dir", help="The node's folder.")]
@@ -26,6 +26,12 @@ RoundTo = Annotated[
 LeastHospitals = Annotated[
     int | None, typer.Option(min=1, help="total: the fewest hospitals outside the asker's group.")
 ]
+
+Epsilon = Annotated[
+    float | None, typer.Option(help="total: the answer carries noise, and tells at most this.")
+]
+Delta = Annotated[float, typer.Option(help="with --epsilon: the chance that it tells more.")]
+Colluders = Annotated[int, typer.Option(min=0, help="with --epsilon: hospitals that may tell their noise.")]
 
 
 @app.command()
@@ -129,6 +135,9 @@ def sign(
     least_people: LeastPeople = None,
     round_to: RoundTo = None,
     least_hospitals: LeastHospitals = None,
+    epsilon: Epsilon = None,
+    delta: Delta = 1e-6,
+    colluders: Colluders = 0,
     board_key: BoardKey = None,
     prepare: Annotated[
         Path | None, typer.Option(help="Write the permit here, to be sealed elsewhere.")
@@ -140,7 +149,13 @@ def sign(
         operate.sign(
             place,
             study,
-            rules=operate.stricter(place.config.rules, least_people, round_to, least_hospitals),
+            rules=operate.stricter(
+                place.config.rules,
+                least_people,
+                round_to,
+                least_hospitals,
+                None if epsilon is None else Noise(epsilon=epsilon, delta=delta, colluders=colluders),
+            ),
             consent_by_hospital=consent_by_hospital,
             key=lambda: keys.ask(board_key or place.board_key, _ask_passphrase),
             prepare=prepare,

@@ -15,6 +15,7 @@ from dure.engines import open_engine
 from dure.features.analyses import Windows
 from dure.features.listing import DEFAULT, listed
 from dure.wire.envelope import fingerprint, public_text
+from dure.wire.rules import Noise
 
 app = typer.Typer(help="Check, submit, watch and read studies.", no_args_is_help=True)
 key_app = typer.Typer(
@@ -71,9 +72,21 @@ def log_in(
 
 
 @app.command()
-def check(file: Annotated[Path, typer.Argument(help="The study (YAML).")]) -> None:
+def check(
+    file: Annotated[Path, typer.Argument(help="The study (YAML).")],
+    epsilon: Annotated[
+        float | None, typer.Option(help="Also say how much noise the numbers would carry at this epsilon.")
+    ] = None,
+    delta: Annotated[float, typer.Option(help="With --epsilon.")] = 1e-6,
+    colluders: Annotated[int, typer.Option(min=0, help="With --epsilon: colluding hospitals.")] = 0,
+    hospitals: Annotated[int, typer.Option(min=1, help="With --epsilon: how many hospitals answer.")] = 10,
+) -> None:
     """Read a study without sending anything: what it asks, and what would leave each hospital."""
-    terminal.show_check(study_file.read(file), Console())
+    study = study_file.read(file)
+    terminal.show_check(study, Console())
+    if epsilon is not None:
+        noise = Noise(epsilon=epsilon, delta=delta, colluders=colluders)
+        terminal.show_noise(study, noise, hospitals, Console())
 
 
 @app.command()

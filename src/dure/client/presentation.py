@@ -12,6 +12,7 @@ from dure.look.drawing import Drawing, Theme
 from dure.look.tables import PLACE, TableView
 from dure.look.words import Words
 from dure.study.report import Chart, Part, Report, Table
+from dure.wire.rules import Noise
 
 KINDS_OF_PART = {
     Part.ANSWERED: "good",
@@ -137,6 +138,17 @@ def answered(report: Report) -> tuple[int, int]:
     return sum(part.part is Part.ANSWERED for part in report.participation), len(report.participation)
 
 
+def _noise(noise: Noise | None, words: Words) -> str:
+    if noise is None:
+        return words("none")
+    return words(
+        "epsilon {epsilon}, delta {delta}, {colluders} colluding hospitals",
+        epsilon=f"{noise.epsilon:g}",
+        delta=f"{noise.delta:g}",
+        colluders=noise.colluders,
+    )
+
+
 def provenance(report: Report, words: Words) -> Sequence[tuple[str, str]]:
     """By what the report can be checked."""
     rules = words(
@@ -150,6 +162,7 @@ def provenance(report: Report, words: Words) -> Sequence[tuple[str, str]]:
         (words("Finished"), words.moment(report.finished)),
         (words("Released"), words(report.mode.value)),
         (words("Rules"), words("off") if report.rules.off else rules),
+        (words("Noise"), _noise(report.rules.noise, words)),
         (words("Study"), report.study),
         (words("Manifest"), report.manifest),
         (words("Software"), report.software),

@@ -19,8 +19,10 @@ from dure.look import tables
 from dure.look.words import Words
 from dure.study.kinds import kind_of
 from dure.study.protocol.batch import warning
+from dure.study.protocol.noised import deviations, objection
 from dure.study.report import Report
 from dure.wire.answers import Event, StudyNow, Summary
+from dure.wire.rules import Noise
 
 COLOURS = {"good": "green", "warn": "yellow", "bad": "red", "": "dim"}
 
@@ -66,6 +68,24 @@ def show_check(file: StudyFile, console: Console) -> None:
             "Released by hospital: each hospital's gate hides numbers that rest on few people and rounds the others"
             " before they leave."
         )
+
+
+def show_noise(file: StudyFile, noise: Noise, hospitals: int, console: Console) -> None:
+    """How much noise the numbers of a study would carry, if boards want it. Raises NoiseMissing."""
+    against = (
+        objection(file.question, noise, hospitals) if file.mode == "total" else "Only totals carry noise."
+    )
+    if against is not None:
+        console.print(f"Its numbers can't carry noise: {against}")
+        return
+    console.print(
+        f"With noise, all numbers together tell at most epsilon {noise.epsilon:g} at delta {noise.delta:g} of one person."
+        f" Over {hospitals} hospitals a shown number would be off by:"
+    )
+    table = Table("step", "numbers", "standard deviation")
+    for one in deviations(file.question, noise, hospitals, hospitals):
+        table.add_row(one.step, one.numbers, f"{one.deviation:,.1f}")
+    console.print(table)
 
 
 def _length(time: timedelta) -> str:

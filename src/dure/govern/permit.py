@@ -268,6 +268,14 @@ def judge_run(
             where=here,
             mend="Run it with masks; without them only public or synthetic data are summed.",
         )
+    if manifest.rules.noise is not None and (
+        manifest.mode is not Mode.TOTAL or run.study.by_hand is not None
+    ):
+        raise NotPermitted(
+            "A board wants noise, which only totals under masks carry.",
+            where=here,
+            mend="Ask for the network's total, through the hub.",
+        )
     if not manifest.rules.at_least(floor) and mine.provenance is Provenance.REAL:
         raise NotPermitted(
             "The run's rules are weaker than this hospital's.", where=here, mend="Raise them and sign."

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from dure.guard.ledger import Memory, entries, judge_memory, judge_network
+from dure.guard.noise import Draw, Plan, blurred, opened
 from dure.guard.populations import People, small_difference
 from dure.guard.register import (
     BOUNDS,
@@ -30,6 +31,7 @@ from dure.wire.sums import FieldKind, Layout, Numbers, Sums, Support
 _MADE_HERE = object()
 LEAST_FREEDOM = 10
 """How many more events than coefficients a model needs."""
+NOBODY = "No cell rests on enough people in the whole network."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -167,11 +169,36 @@ def release_again(
     return _release(layout, ring.from_bytes(numbers, layout.size), populations=shown)
 
 
+def release_noised(
+    layout: Layout, answer: Answer, plan: Plan, draw: Draw, *, is_open: Mask | None = None
+) -> Release | Withheld:
+    """`total` with noise: people behind every cell or, second exchange, the values of the cells in `is_open`.
+
+    Each number carries this hospital's share. Numbers of people aren't told again by the values. Nothing is remembered: what was
+    told is charged, and answers that carry noise may stand beside any others.
+
+    Args:
+        plan: of this layout; draw: the share, which nobody else may know.
+    """
+    fault = _fault(layout, answer)
+    if fault is not None:
+        return fault
+    if is_open is None:
+        return _release(layout, blurred(ring.to_ring(answer.support, 0), plan.support, draw))
+    vectors, hidden, parts = {each.name: each for each in plan.fields}, _hide(answer.sums, is_open), []
+    for field in layout.fields:
+        lanes = ring.to_ring(hidden.values[field.name].ravel(), field.scale)
+        known = vectors.get(field.name)
+        parts.append(np.zeros_like(lanes) if known is None else blurred(lanes, known, draw))
+    return _release(layout, np.concatenate(parts))
+
+
 def judge_total(layout: Layout, support: Support, rules: Rules, *, hospitals: int) -> Mask | Withheld:
     """The network's thresholds: which cells' values may be asked for.
 
     Args:
-        support: people behind every cell, added over the hospitals that answered. Shape (len(layout.cells),).
+        support: people behind every cell, added over the hospitals that answered. Where the rules want noise, with it: nobody knows
+            the numbers without. Shape (len(layout.cells),).
         hospitals: how many of them are outside the asker's affiliation.
     """
     if hospitals < rules.least_hospitals:
@@ -179,13 +206,16 @@ def judge_total(layout: Layout, support: Support, rules: Rules, *, hospitals: in
             rule=LEAST_HOSPITALS,
             reason=f"A total needs {rules.least_hospitals} hospitals outside the asker's affiliation.",
         )
+    if rules.noise is not None:
+        told = opened(layout, support, rules.least_people)
+        return told if told.any() else Withheld(rule=LEAST_PEOPLE, reason=NOBODY)
     if (support < 0).any():
         return Withheld(rule=BOUNDS, reason="A hospital sent a negative number of people.")
     if _contradicts(layout, support):
         return Withheld(rule=CONSISTENT, reason="A hospital sent parts that don't add up to their whole.")
     is_open = open_cells(layout, support, rules.least_people)
     if not (is_open & (support > 0)).any():
-        return Withheld(rule=LEAST_PEOPLE, reason="No cell rests on enough people in the whole network.")
+        return Withheld(rule=LEAST_PEOPLE, reason=NOBODY)
     return judge_saturation(layout, support, rules) or is_open
 
 

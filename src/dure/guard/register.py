@@ -116,6 +116,21 @@ SAME_ROSTER = GateRule(
     applies="each node in total, before it gives numbers and before it agrees to a sum",
     shown_by="tests/unit/study/test_party.py",
 )
+NOISE = GateRule(
+    id="noise",
+    stops="Noise that means nothing: shares of fewer hospitals than were reckoned with, numbers that no bound of one person"
+    " limits, an answer without noise where the permit wants it.",
+    parameter="noise",
+    applies="each node in total, before it computes, masks or agrees; the network before it asks",
+    shown_by="tests/unit/guard/test_noise.py",
+)
+NOISE_BUDGET = GateRule(
+    id="noise-budget",
+    stops="Noised answers without end, whose noise averages out: over all askers, runs and dataset versions together.",
+    parameter="",
+    applies="each node in total, before it signs and before it computes; `budget` in node.yaml",
+    shown_by="tests/unit/node/test_budget.py",
+)
 
 REGISTER = (
     LEAST_PEOPLE,
@@ -130,4 +145,6 @@ REGISTER = (
     LAWFUL_STATE,
     MASKS,
     SAME_ROSTER,
+    NOISE,
+    NOISE_BUDGET,
 )

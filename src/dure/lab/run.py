@@ -16,12 +16,14 @@ from dure.engines.base import Engine
 from dure.guard.gate import Release
 from dure.guard.ledger import Memory, ref
 from dure.guard.populations import Past
+from dure.node.draw import draw
 from dure.stats.base import Answer, Frame
 from dure.study.assemble import report
 from dure.study.kinds import kind_of
 from dure.study.protocol import advance, open_run, pending
 from dure.study.protocol.answer import message, remembered, through_gate
 from dure.study.protocol.carry import read
+from dure.study.protocol.noised import Noising
 from dure.study.protocol.run import FINAL, compose
 from dure.study.report import Report
 from dure.study.spec import Study
@@ -91,7 +93,8 @@ def run(
             answer = _answer(study, task, name, site, frames)
             step = kind_of(study.question).steps(study.question)[task.position.step]
             memory = remembered(task, me=name, roster=current.roster, outside=sites.keys(), past=site.past)
-            released = through_gate(step, task, answer, rules=current.rules, memory=memory)
+            noising = Noising(question=study.question, hospitals=len(current.roster), draw=draw)
+            released = through_gate(step, task, answer, rules=current.rules, memory=memory, noising=noising)
             if isinstance(released, Release):
                 _remember(site, memory, answer, released, current.mode)
             current = advance(study, current, message(released, task, name), now=moment)

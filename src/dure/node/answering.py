@@ -15,9 +15,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dure.govern.permit import Seated
+from dure.guard.accounting import NoiseMissing
 from dure.guard.gate import Release, Withheld, release_again
 from dure.guard.ledger import Memory, ref
+from dure.guard.noise import Draw
 from dure.guard.populations import Past
+from dure.guard.register import NOISE, NOISE_BUDGET
+from dure.node.budget import Budget, Purse
+from dure.node.draw import draw
 from dure.node.errands import DATASET_CHANGED, Trouble
 from dure.node.journal import Journal, Kept
 from dure.node.people import compress, expand
@@ -26,9 +31,11 @@ from dure.node.workshop import Job, Workshop
 from dure.study.kinds import kind_of
 from dure.study.kinds.base import Step
 from dure.study.protocol.answer import message, remembered, through_gate
+from dure.study.protocol.noised import Noising, charge, cost, objection, plan_of
 from dure.wire.codec import decode, digest, encode
 from dure.wire.messages import Contribution, Exchange, Refusal, Task, unpack
 from dure.wire.problems import Problem
+from dure.wire.rules import Noise
 
 PASSING = frozenset(
     {"database-busy", "database-missing", "database-unreachable", "database-stamp-stale", "disk-full"}
@@ -56,6 +63,7 @@ class Answered:
         kept: the numbers, for a repeat; None where they came from one, or there are none.
         populations: those whose numbers are given, and at a first support those that a repeat would be judged by.
         memory: with whom the numbers were given.
+        charge: the task, and what its answer tells of one person (rho), where it carries noise.
     """
 
     message: Contribution | Refusal
@@ -65,11 +73,14 @@ class Answered:
     memory: Memory
     kept: Kept | None = None
     populations: tuple[Remembered, ...] = ()
+    charge: tuple[Task, float] | None = None
 
     def keep(self, journal: Journal, now: datetime) -> None:
         """Write it, inside the caller's transaction."""
         if self.kept is not None:
             journal.keep(self.question, self.kept, dataset=self.dataset, now=now)
+        if self.charge is not None:
+            journal.spend(*self.charge, dataset=self.dataset, now=now)
         for each in self.populations:
             journal.add_population(
                 self.dataset,
@@ -87,10 +98,20 @@ class Answered:
 class Computing:
     """Has answers computed and judged by the gate."""
 
-    def __init__(self, *, hospital: str, journal: Journal, workshop: Workshop) -> None:
+    def __init__(
+        self,
+        *,
+        hospital: str,
+        journal: Journal,
+        workshop: Workshop,
+        budget: Budget | None = None,
+        draw: Draw = draw,
+    ) -> None:
         self.hospital = hospital
         self.journal = journal
         self.workshop = workshop
+        self.budget = budget
+        self.draw = draw
 
     def answer(self, seated: Seated, task: Task, step: Step, *, now: datetime) -> Answered | None:
         """The answer to a judged task; None if the database isn't there just now."""
@@ -102,7 +123,15 @@ class Computing:
             dataset=dataset,
             memory=self._memory(seated, task),
         )
-        again = self._again(seated, task, step, blank)
+        rules = seated.manifest.rules
+        noising, rho = None, 0.0
+        if rules.noise is not None:
+            noising = self._noising(seated)
+            judged = self._judge_noise(rules.noise, noising, task, step)
+            if isinstance(judged, Refusal):
+                return replace(blank, message=judged)
+            rho = judged
+        again = None if noising is not None else self._again(seated, task, step, blank)
         if again is not None:
             log.info("run %s: the stored answer to a question asked before", task.run)
             return again
@@ -121,12 +150,38 @@ class Computing:
             computed = Trouble(slug=problem.slug, what=problem.what, where=problem.where, mend=problem.mend)
         if isinstance(computed, Trouble):
             return self._troubled(task, computed, blank)
-        released = through_gate(step, task, computed, rules=seated.manifest.rules, memory=blank.memory)
+        released = through_gate(step, task, computed, rules=rules, memory=blank.memory, noising=noising)
+        if noising is not None:
+            made = replace(blank, message=message(released, task, self.hospital))
+            return replace(made, charge=(task, rho)) if isinstance(released, Release) else made
         people = {name: compress(found) for name, found in computed.populations.items()}
         sizes = {name: len(found) for name, found in computed.populations.items()}
         return self._answered(task, step, released, blank, people, sizes)
 
+    def _noising(self, seated: Seated) -> Noising:
+        return Noising(question=seated.study.question, hospitals=len(seated.manifest.roster), draw=self.draw)
+
+    def _judge_noise(self, rules: Noise, noising: Noising, task: Task, step: Step) -> float | Refusal:
+        """What an answer with noise will tell of one person: rho; or why there is none.
+
+        A run whose rounds together are more than is left isn't begun.
+        """
+        against = objection(noising.question, rules, noising.hospitals)
+        if against is not None:
+            return self._refusal(task, NOISE.id, against)
+        try:
+            rho = charge(plan_of(noising.question, step, rules, noising.hospitals), task.position.exchange)
+            begun = self.journal.spent(task.run) > 0
+            needed = rho if begun else cost(noising.question, rules, noising.hospitals)
+            purse = Purse(budget=self.budget, spent=self.journal.spent())
+            refused = purse.refusal(needed)
+        except NoiseMissing as problem:
+            log.error("run %s: %s %s", task.run, problem.what, problem.mend)  # noqa: TRY400 - no bug of ours
+            return self._refusal(task, problem.slug, f"{problem.title}.")
+        return rho if refused is None else self._refusal(task, NOISE_BUDGET.id, refused)
+
     def _memory(self, seated: Seated, task: Task) -> Memory:
+        """What this hospital knows; where its numbers carry noise, nothing need be remembered."""
         past = [
             Past(
                 ref=one.ref,
@@ -136,7 +191,7 @@ class Computing:
                 outside=frozenset(one.outside),
                 by_hospital=one.by_hospital,
             )
-            for one in self.journal.populations()
+            for one in (self.journal.populations() if seated.manifest.rules.noise is None else ())
         ]
         roster = tuple(seat.hospital for seat in seated.manifest.roster)
         return remembered(task, me=self.hospital, roster=roster, outside=seated.outside, past=past)

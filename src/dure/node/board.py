@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from dure.govern.permit import verify_study
 from dure.node import signing
+from dure.node.budget import Purse
 from dure.node.courier import deliver
 from dure.node.hub_link import HubLink
 from dure.node.journal import Decision, Offer
@@ -157,7 +158,8 @@ class Board:
             title = peek(Study, offer.envelope, where="study").title
             directory = self.directory(now)
             study = verify_study(offer.envelope, directory, now=now, where="study")
-            request = describe(offer.study, study, directory, self.place.config.rules)
+            purse = Purse(budget=self.place.config.budget, spent=self.place.journal.spent())
+            request = describe(offer.study, study, directory, self.place.config.rules, purse)
         except Problem as problem:
             fault = problem.what
         return Pending(

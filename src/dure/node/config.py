@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 import yaml
 
+from dure.node.budget import Budget
 from dure.node.problems import BadSetup, NoNode
 from dure.wire.codec import decode, encode, message
 from dure.wire.messages import Provenance
@@ -24,6 +25,8 @@ HEAD = """\
 # This hospital's node. `rules` are the least it accepts. `auto_sign` is a standing yes, off where it is null:
 #   auto_sign: {kinds: [feasibility], purposes: [research, safety], modes: [total], askers: [maker]}
 # signs by itself what fits every one of the four lists, and nothing else; it needs the board key on this machine.
+# Totals carry noise where `rules` say so, as in  noise: {epsilon: 1.0, delta: 1.0e-6, colluders: 0}  and `budget` is what noised
+# answers may tell in all, as in  {epsilon: 10.0, delta: 1.0e-6}  (docs/noise.md).
 """
 
 
@@ -45,6 +48,7 @@ class NodeConfig:
         root_key: the pinned key of whoever signs the directory.
         cdm: where the database is, as `dure.engines.open_engine` takes it. The extractor reaches what it names and nothing else.
         provenance: as the board declared it.
+        budget: what noised answers may tell in all; without one there are none.
         board_key: the board's public key; the private one may be elsewhere.
         proxy: an HTTP proxy's address; null: as HTTPS_PROXY and NO_PROXY say.
         ca_file: certificates to trust instead of the usual ones, such as those of the hospital's own proxy.
@@ -64,6 +68,7 @@ class NodeConfig:
     provenance: Provenance
     rules: Rules = Rules()
     auto_sign: AutoSign | None = None
+    budget: Budget | None = None
     proxy: str | None = None
     ca_file: str | None = None
     insecure_http: bool = False

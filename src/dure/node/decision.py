@@ -7,11 +7,14 @@ whether the study is genuine (`dure.govern.permit`).
 from datetime import datetime
 
 from dure.govern.policy import judge
+from dure.node.budget import Purse
 from dure.node.config import AutoSign, NodeConfig
 from dure.node.problems import NotSignable
 from dure.study.kinds import kind_of
+from dure.study.protocol.noised import cost, objection
+from dure.study.protocol.noised import rounds as rounds_of
 from dure.study.spec import Study
-from dure.wire.directory import Directory
+from dure.wire.directory import Directory, Role
 from dure.wire.envelope import fingerprint
 from dure.wire.messages import Decline, Permit, Provenance
 from dure.wire.rules import Mode, Rules
@@ -27,20 +30,25 @@ def permit(
     rules: Rules | None,
     consent_by_hospital: bool,
     now: datetime,
+    spent: float = 0.0,
 ) -> Permit:
     """The permit for a verified study, bound to its digest as it was received.
 
     Args:
         rules: stricter than the node's own, or None for those.
+        spent: of the budget for noised answers.
 
     Raises:
         NotSignable: weaker rules, no consent to `by_hospital`, a forbidden purpose, too late, this hospital isn't
-            asked or isn't listed.
+            asked or isn't listed, its numbers can't carry the noise that the rules want or the budget is spent.
+        NoiseMissing: the rules want noise, and this machine can't add it.
     """
     here = f"study {digest}"
     me = directory.member(config.hospital, where="directory")
     mine = rules or config.rules
-    reason = _fault(study, config, mine, consent_by_hospital, now)
+    reason = _fault(study, config, mine, consent_by_hospital, now) or _noise_fault(
+        study, directory, mine, Purse(budget=config.budget, spent=spent)
+    )
     if reason is not None:
         raise NotSignable(reason[0], where=here, mend=reason[1])
     asker = directory.member(study.asker, where=here)
@@ -90,10 +98,33 @@ def _fault(
     return None
 
 
+def asked(study: Study, directory: Directory) -> int:
+    """How many hospitals a study asks: the most that its run will have."""
+    return len(study.hospitals) or sum(member.role is Role.HOLDER for member in directory.members)
+
+
+def _noise_fault(study: Study, directory: Directory, rules: Rules, purse: Purse) -> tuple[str, str] | None:
+    """What noise has against signing, and what to do."""
+    if rules.noise is None:
+        return None
+    if study.mode is Mode.BY_HOSPITAL:
+        return "Only totals carry noise; it asks for this hospital's own numbers.", "Decline it."
+    if study.by_hand is not None:
+        return (
+            "What is carried by hand has no noise: nobody could tell that enough shares are in it.",
+            "Decline it.",
+        )
+    hospitals = asked(study, directory)
+    against = objection(study.question, rules.noise, hospitals)
+    if against is not None:
+        return against, "Decline it, or ask for less noise in node.yaml."
+    refused = purse.refusal(cost(study.question, rules.noise, hospitals))
+    return None if refused is None else (refused, "Decline it, or give a larger budget in node.yaml.")
+
+
 def rounds(study: Study) -> int:
     """The rounds of one run of a study: no second run fits."""
-    steps = kind_of(study.question).steps(study.question)
-    return sum(step.statistic.rounds(step.params) for step in steps)
+    return rounds_of(study.question)
 
 
 def decline(digest: str, config: NodeConfig, reason: str, *, now: datetime) -> Decline:

@@ -5,6 +5,7 @@ point loses and repeats nothing. Not responsible for: judging (`worker`), sendin
 """
 
 import json
+import math
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,9 +22,11 @@ from dure.wire.messages import Exchange, Position, Task
 FILE = "journal.db"
 DATASET = "dataset version"
 """The fact under which the declared dataset version is kept."""
-VERSION = 3
+VERSION = 4
 """Of the schema below: a journal of a version that is neither this nor among `STEPS` is not guessed at."""
 PARTY = "CREATE TABLE party (run TEXT PRIMARY KEY, state BLOB NOT NULL) STRICT"
+CHARGE = """CREATE TABLE charge (run TEXT NOT NULL, step INTEGER NOT NULL, round INTEGER NOT NULL, exchange TEXT NOT NULL,
+  dataset TEXT NOT NULL, rho REAL NOT NULL, at TEXT NOT NULL, PRIMARY KEY (run, step, round, exchange)) STRICT"""
 STEPS = {
     1: ("ALTER TABLE answer ADD COLUMN carried TEXT NOT NULL DEFAULT ''", PARTY),
     2: (
@@ -34,6 +37,7 @@ STEPS = {
         "ALTER TABLE population ADD COLUMN by_hospital INTEGER NOT NULL DEFAULT 1",
         "ALTER TABLE population ADD COLUMN same INTEGER",
     ),
+    3: (CHARGE,),
 }
 """What brings a journal of a version to the next one."""
 SCHEMA = f"""
@@ -58,6 +62,7 @@ CREATE TABLE population (id INTEGER PRIMARY KEY, dataset TEXT NOT NULL, question
 CREATE TABLE letter (id INTEGER PRIMARY KEY, door TEXT NOT NULL, body BLOB NOT NULL, about TEXT NOT NULL,
   written TEXT NOT NULL, sent TEXT, returned TEXT) STRICT;
 {PARTY};
+{CHARGE};
 CREATE INDEX letter_to_send ON letter (id) WHERE sent IS NULL AND returned IS NULL;
 CREATE INDEX answer_permit ON answer (permit);
 """
@@ -494,6 +499,21 @@ class Journal:
                 None if same is None else same[0],
             ),
         )
+
+    # noise
+
+    def spend(self, task: Task, rho: float, *, dataset: str, now: datetime) -> None:
+        """Keep what a noised answer tells, in the transaction of the answer."""
+        place = task.position
+        self._db.execute(
+            "INSERT INTO charge VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (task.run, place.step, place.round, place.exchange.value, dataset, rho, now.isoformat()),
+        )
+
+    def spent(self, run: str | None = None) -> float:
+        """What noised answers have told: all of them, over all dataset versions, or those of one run."""
+        rows = self._db.execute("SELECT rho FROM charge WHERE ? IS NULL OR run = ?", (run, run))
+        return math.fsum(row[0] for row in rows)
 
     # letters: what is to be sent, and was
 

@@ -194,7 +194,10 @@ class Node:
             from dure.node.answering import Computing
 
             self._computing = Computing(
-                hospital=self.place.config.hospital, journal=self.place.journal, workshop=self.workshop
+                hospital=self.place.config.hospital,
+                journal=self.place.journal,
+                workshop=self.workshop,
+                budget=self.place.config.budget,
             )
         return self._computing
 

@@ -14,11 +14,13 @@ from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from dure.guard.accounting import NoiseMissing
 from dure.node import keys
+from dure.node.budget import Purse
 from dure.node.config import NodeConfig
 from dure.node.hub_link import HubLink
 from dure.node.journal import DATASET
@@ -30,7 +32,7 @@ from dure.wire.codec import decode, encode
 from dure.wire.directory import Untrusted
 from dure.wire.envelope import Envelope, fingerprint, public_text
 from dure.wire.envelope import seal as seal_message
-from dure.wire.rules import Rules
+from dure.wire.rules import Noise, Rules
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -110,6 +112,7 @@ def status(place: Place, *, now: datetime) -> list[tuple[str, str]]:
         ("listed", listed),
         ("dataset", f"{config.provenance.value}, version {(journal.fact(DATASET) or b'').decode()}"),
         ("rules", words(config.rules)),
+        ("noise", _budget(Purse(budget=config.budget, spent=journal.spent()))),
         ("running", "yes" if is_running(place.folder) else "no"),
         ("requests", f"{len(waiting)} wait for the board, {len(offers)} in all"),
         ("to send", f"{len(journal.to_send())} letters"),
@@ -134,10 +137,19 @@ def show(place: Place, study: str, console: "Console", *, now: datetime) -> None
 
 
 def stricter(
-    own: Rules, least_people: int | None, round_to: int | None, least_hospitals: int | None
+    own: Rules,
+    least_people: int | None,
+    round_to: int | None,
+    least_hospitals: int | None,
+    noise: Noise | None = None,
 ) -> Rules | None:
     """The node's own rules with what was given; None where nothing was."""
-    given = {"least_people": least_people, "round_to": round_to, "least_hospitals": least_hospitals}
+    given: dict[str, Any] = {
+        "least_people": least_people,
+        "round_to": round_to,
+        "least_hospitals": least_hospitals,
+        "noise": noise,
+    }
     chosen = {name: value for name, value in given.items() if value is not None}
     return replace(own, **chosen) if chosen else None
 
@@ -243,12 +255,26 @@ def link_of(config: NodeConfig) -> HubLink:
 
 def words(rules: Rules) -> str:
     """Rules in a few words."""
-    if rules.off:
+    if rules.off and rules.noise is None:
         return "rules off"
+    noise = "" if rules.noise is None else f", {noise_words(rules.noise)}"
     return (
         f"at least {rules.least_people} people, counts by hospital to the nearest {rules.round_to},"
-        f" totals of at least {rules.least_hospitals} hospitals"
+        f" totals of at least {rules.least_hospitals} hospitals{noise}"
     )
+
+
+def noise_words(noise: Noise) -> str:
+    """Noise in a few words."""
+    return f"noise: epsilon {noise.epsilon:g}, delta {noise.delta:g}, {noise.colluders} colluders"
+
+
+def _budget(purse: Purse) -> str:
+    """What noised answers may tell, and have told."""
+    try:
+        return purse.sentence()
+    except NoiseMissing as problem:
+        return f"{problem.what} {problem.mend}"
 
 
 def _board(place: Place) -> "Board":

@@ -75,6 +75,7 @@ def lines(request: Request) -> list[tuple[str, str]]:
             f"at least {request.rules.least_people} people behind a shown number, counts by hospital to the nearest"
             f" {request.rules.round_to}, totals of at least {request.rules.least_hospitals} hospitals",
         ),
+        *(("noise", line) for line in request.noise),
         (
             "closes",
             f"{request.closes:%Y-%m-%d %H:%M} UTC; a permit would end {request.expires:%Y-%m-%d %H:%M} UTC",

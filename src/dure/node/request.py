@@ -10,11 +10,15 @@ from datetime import datetime
 from pydantic import TypeAdapter
 
 from dure.govern.policy import judge
+from dure.guard.accounting import NoiseMissing
+from dure.node.budget import Purse
+from dure.node.decision import asked
 from dure.study.kinds import kind_of
 from dure.study.kinds.base import Cohort
+from dure.study.protocol.noised import cost, deviations, objection
 from dure.study.spec import Study
 from dure.wire.directory import Directory
-from dure.wire.rules import Mode, Rules
+from dure.wire.rules import Mode, Noise, Rules
 from dure.wire.sums import FieldKind
 
 MODES = {
@@ -54,6 +58,7 @@ class Request:
         settings: the question's other fields: title, value.
         forbidden: what the network's negative list says against it; nothing: it may be asked.
         rules: the least that this hospital would sign.
+        noise: what that means for these numbers, and for the budget; nothing where the rules want none.
     """
 
     study: str
@@ -71,13 +76,18 @@ class Request:
     leaving: tuple[Leaving, ...]
     hospitals: tuple[str, ...]
     rules: Rules
+    noise: tuple[str, ...]
     forbidden: tuple[str, ...]
     closes: datetime
     expires: datetime
 
 
-def describe(digest: str, study: Study, directory: Directory, rules: Rules) -> Request:
-    """The words for a study that was verified."""
+def describe(digest: str, study: Study, directory: Directory, rules: Rules, purse: Purse) -> Request:
+    """The words for a study that was verified.
+
+    Args:
+        purse: the budget for noised answers.
+    """
     question = study.question
     kind = kind_of(question)
     titles = _titles(kind.spec)
@@ -113,9 +123,32 @@ def describe(digest: str, study: Study, directory: Directory, rules: Rules) -> R
         leaving=_leaving(study),
         hospitals=study.hospitals,
         rules=rules,
+        noise=() if rules.noise is None else _noise(study, rules.noise, asked(study, directory), purse),
         forbidden=tuple(f"{fired.reason} ({fired.rule}: {fired.basis})" for fired in judge(study)),
         closes=study.closes,
         expires=study.expires,
+    )
+
+
+def _noise(study: Study, rules: Noise, hospitals: int, purse: Purse) -> tuple[str, ...]:
+    """What noise means for a study, in sentences."""
+    if study.mode is Mode.BY_HOSPITAL or study.by_hand is not None:
+        return ("Only totals that go through the hub carry noise: this can't be signed.",)
+    against = objection(study.question, rules, hospitals)
+    if against is not None:
+        return (f"{against} This can't be signed.",)
+    try:
+        told = cost(study.question, rules, hospitals)
+        lines = deviations(study.question, rules, hospitals, hospitals)
+        refused = purse.refusal(told)
+        left = purse.sentence(told)
+    except NoiseMissing as problem:
+        return (f"{problem.what} {problem.mend}",)
+    return (
+        f"all numbers of the study together tell at most epsilon {rules.epsilon:g} at delta {rules.delta:g} of one person,"
+        f" with up to {rules.colluders} colluding hospitals",
+        *(f"{one.step}, {one.numbers}: noise with standard deviation {one.deviation:,.1f}" for one in lines),
+        refused or left,
     )
 
 

@@ -39,7 +39,7 @@ def compose(
     consent_by_hospital: bool,
     now: datetime,
 ) -> Permit:
-    """The permit, not signed yet. Raises NotSignable, or what is wrong with the study."""
+    """The permit, not signed yet. Raises NotSignable, NoiseMissing, or what is wrong with the study."""
     study = verify_study(envelope, directory, now=now, where="study")
     return compose_permit(
         envelope.digest,
@@ -50,6 +50,7 @@ def compose(
         rules=rules,
         consent_by_hospital=consent_by_hospital,
         now=now,
+        spent=journal.spent(),
     )
 
 

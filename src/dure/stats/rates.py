@@ -3,11 +3,14 @@
 Exact for: everything; integers are added (time is in whole days). One round. Intervals are in `intervals`.
 """
 
+from typing import Annotated
+
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field as Checked
 
 from dure.stats.base import Answer, Done, Frame, Nothing, OneRound, Released, SplitsBy
-from dure.stats.strata import Strata, people_per_level
+from dure.stats.strata import Strata, people_per_level, sums_per_level
 from dure.wire.codec import message
 from dure.wire.rules import Mode
 from dure.wire.sums import Field, FieldKind, Layout, Relation, Sums, Unit
@@ -17,9 +20,15 @@ LONGEST_LIFE_DAYS = 125 * 366
 
 @message
 class RatesParams:
-    """The breakdowns. The whole is always given; a person may be in several levels at different times."""
+    """The breakdowns. The whole is always given; a person may be in several levels at different times.
+
+    Attributes:
+        most_outcomes, most_days: of one person in one number; what is more doesn't count.
+    """
 
     strata: tuple[Strata, ...]
+    most_outcomes: Annotated[int, Checked(ge=1, le=LONGEST_LIFE_DAYS)] = LONGEST_LIFE_DAYS
+    most_days: Annotated[int, Checked(ge=1, le=LONGEST_LIFE_DAYS)] = LONGEST_LIFE_DAYS
 
 
 @message
@@ -79,12 +88,12 @@ class Rates(OneRound[RatesParams, RatesResult]):
             fields=(
                 Field(name="people", kind=count, unit=person, bound=1, rests_on=at_risk),
                 Field(name="cases", kind=count, unit=person, bound=1, rests_on=cases),
-                Field(name="outcomes", kind=count, unit=person, bound=LONGEST_LIFE_DAYS, rests_on=cases),
+                Field(name="outcomes", kind=count, unit=person, bound=params.most_outcomes, rests_on=cases),
                 Field(
                     name="days",
                     kind=FieldKind.MOMENT,
                     unit=person,
-                    bound=LONGEST_LIFE_DAYS,
+                    bound=params.most_days,
                     rests_on=at_risk,
                     grain=365,
                 ),
@@ -109,10 +118,8 @@ class Rates(OneRound[RatesParams, RatesResult]):
         def tally(level: NDArray[np.int64], levels: int) -> NDArray[np.int64]:
             people = people_per_level(person, level, levels)
             cases = people_per_level(person[case], level[case], levels)
-            total_outcomes = np.zeros(levels, dtype=np.int64)
-            np.add.at(total_outcomes, level, outcomes)
-            total_days = np.zeros(levels, dtype=np.int64)
-            np.add.at(total_days, level, days)
+            total_outcomes = sums_per_level(person, level, levels, outcomes, most=params.most_outcomes)
+            total_days = sums_per_level(person, level, levels, days, most=params.most_days)
             return np.stack([people, cases, total_outcomes, total_days])
 
         tallies = [tally(np.zeros(len(person), dtype=np.int64), 1)]
@@ -131,7 +138,7 @@ class Rates(OneRound[RatesParams, RatesResult]):
 
     def step(self, params: RatesParams, state: Nothing, total: Released) -> Done[RatesResult]:
         columns = [
-            [None if value is None else int(value) for value in total.shown(name)]
+            [None if value is None else max(int(value), 0) for value in total.shown(name)]
             for name in ("people", "cases", "outcomes", "days")
         ]
         cells = [

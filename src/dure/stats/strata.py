@@ -20,6 +20,24 @@ def people_per_level(people: NDArray[np.int64], level: NDArray[np.int64], levels
     return np.bincount(pairs[0], minlength=levels).astype(np.int64)
 
 
+def sums_per_level(
+    people: NDArray[np.int64],
+    level: NDArray[np.int64],
+    levels: int,
+    values: NDArray[np.int64],
+    *,
+    most: int,
+) -> NDArray[np.int64]:
+    """Sums of values in each level, of which one person adds at most `most`. Arrays of shape (n,); the result has shape (levels,)."""
+    _, who = np.unique(people, return_inverse=True)
+    key, which = np.unique(who * levels + level, return_inverse=True)
+    of_person = np.zeros(len(key), dtype=np.int64)
+    np.add.at(of_person, which, values)
+    found = np.zeros(levels, dtype=np.int64)
+    np.add.at(found, key % levels, np.minimum(of_person, most))
+    return found
+
+
 def rows_of_strata(columns: list[NDArray[np.int64]], rows: int) -> list[NDArray[np.int64]]:
     """The rows of every combination of levels that occurs; all rows where there is nothing to tell them apart by."""
     if not columns or not rows:

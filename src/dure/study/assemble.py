@@ -7,8 +7,9 @@ from typing import Any
 from dure import __version__
 from dure.study.kinds import kind_of
 from dure.study.kinds.base import NETWORK
+from dure.study.protocol.noised import deviations
 from dure.study.protocol.run import Run, Stage
-from dure.study.report import Part, Participation, Report
+from dure.study.report import Part, Participation, Report, Table
 from dure.study.spec import Study
 from dure.wire.codec import decode
 from dure.wire.messages import Permit, Provenance
@@ -20,7 +21,14 @@ RULES_OFF = "The rules of disclosure are off: every dataset is declared public o
 WITHHELD = "No number could be released: {reason}"
 WITHHELD_IN_PART = "A part of the answer could not be released: {reason}"
 ROUNDED = "Each hospital rounded its numbers before they left; rates are computed from rounded numbers."
+NOISE_METHODS = (
+    "Only sums were released, to each of which every hospital added noise before it left (discrete Gaussian shares, Kairouz, Liu and"
+    " Steinke 2021). All numbers of this study together are ({epsilon}, {delta})-differentially private for one person at one hospital,"
+    " even if {colluders} hospitals tell what noise they added. A number is hidden where the people behind it, counted with noise,"
+    " are fewer than {people}. Intervals were computed as if there were no noise: a table says how much there is."
+)
 ALREADY_COUNTED = "It left after its numbers were in a sum; that sum has them."
+NOISED = "Every number carries noise: epsilon {epsilon}, delta {delta} for one person at one hospital. Intervals don't contain it."
 COUNTED_TWICE = "People are counted per hospital: one person in two hospitals counts twice."
 
 
@@ -42,7 +50,11 @@ def report(
         silent: hospitals whose boards hadn't decided when the offer closed.
     """
     kind = kind_of(study.question)
-    tables = tuple(table for table in kind.tables(study.question, _results(study, run)) if table.rows)
+    tables = tuple(
+        table
+        for table in (*kind.tables(study.question, _results(study, run)), *_noise(study, run))
+        if table.rows
+    )
     named = {table.name for table in tables}
     return Report(
         title=study.title,
@@ -60,6 +72,24 @@ def report(
         software=f"dure {__version__}",
         finished=now,
     )
+
+
+def _noise(study: Study, run: Run) -> tuple[Table, ...]:
+    """How much noise the numbers carry."""
+    rules = run.rules.noise
+    if rules is None:
+        return ()
+    answering = {
+        outcome.step: len(outcome.hospitals) for outcome in run.outcomes if outcome.result is not None
+    }
+    rows = tuple(
+        (one.step, one.numbers, one.deviation)
+        for count in sorted(set(answering.values()))
+        for one in deviations(study.question, rules, len(run.roster), count)
+        if answering.get(one.step) == count
+    )
+    title = "Noise in these numbers"
+    return (Table(name="noise", title=title, columns=("step", "numbers", "standard_deviation"), rows=rows),)
 
 
 def _results(study: Study, run: Run) -> dict[str, dict[str, Any]]:
@@ -83,6 +113,9 @@ def _banners(run: Run, permits: tuple[Permit, ...]) -> tuple[str, ...]:
         banners.append(PUBLIC)
     if run.rules.off:
         banners.append(RULES_OFF)
+    if run.rules.noise is not None:
+        noise = run.rules.noise
+        banners.append(NOISED.format(epsilon=f"{noise.epsilon:g}", delta=f"{noise.delta:g}"))
     reasons = sorted({outcome.withheld.reason for outcome in run.outcomes if outcome.withheld is not None})
     if run.stage is not Stage.DONE:
         banners.append(WITHHELD.format(reason=" ".join(reasons)))
@@ -93,6 +126,13 @@ def _banners(run: Run, permits: tuple[Permit, ...]) -> tuple[str, ...]:
 
 def _disclosure(run: Run) -> str:
     rules = run.rules
+    if run.rules.noise is not None:
+        return NOISE_METHODS.format(
+            epsilon=f"{run.rules.noise.epsilon:g}",
+            delta=f"{run.rules.noise.delta:g}",
+            colluders=run.rules.noise.colluders,
+            people=rules.least_people,
+        )
     if rules.off:
         return RULES_OFF
     if run.mode is Mode.TOTAL:

@@ -1,6 +1,6 @@
 """The ring Z/2^128 in which sums are added: two unsigned 64-bit lanes, low lane first.
 
-Responsible for: fixed-point numbers in and out of the ring, and exact addition (the order of addends never matters).
+Responsible for: fixed-point numbers in and out of the ring, exact addition (the order of addends never matters), coarser steps.
 Not responsible for: which numbers may be sent (`guard`), what they mean (`sums`).
 """
 
@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Lanes = NDArray[np.uint64]
+HALF = 64
 TWO_64 = 2.0**64
 LARGEST = 2.0**120
 """Magnitudes from here on are refused before they enter: 128 hospitals at the limit still don't wrap."""
@@ -57,6 +58,31 @@ def add(left: Lanes, right: Lanes) -> Lanes:
     np.add(left[:, 1], right[:, 1], out=lanes[:, 1])
     lanes[:, 1] += lanes[:, 0] < left[:, 0]
     return lanes
+
+
+def shifted(lanes: Lanes, bits: int) -> Lanes:
+    """Element-wise times 2^bits modulo 2^128, for 0 to 127 bits. Shapes (n, 2)."""
+    moved = lanes.copy()
+    if bits >= HALF:
+        moved[:, 1], moved[:, 0] = lanes[:, 0], 0
+        bits -= HALF
+    if bits:
+        moved[:, 1] = (moved[:, 1] << np.uint64(bits)) | (moved[:, 0] >> np.uint64(HALF - bits))
+        moved[:, 0] <<= np.uint64(bits)
+    return moved
+
+
+def rounded(lanes: Lanes, bits: int) -> Lanes:
+    """To the nearest multiple of 2^bits, halves up: signed numbers, 0 to 126 bits. Shapes (n, 2)."""
+    if not bits:
+        return lanes.copy()
+    half = np.zeros_like(lanes)
+    half[:, 0] = 1
+    raised = add(lanes, shifted(half, bits - 1))
+    for lane in (0, 1):
+        low = min(max(bits - HALF * lane, 0), HALF)
+        raised[:, lane] &= np.uint64((2**HALF - 1) ^ (2**low - 1))
+    return raised
 
 
 def from_ring(lanes: Lanes, scale: int) -> NDArray[np.float64]:

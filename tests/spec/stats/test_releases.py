@@ -21,6 +21,8 @@ from dure.guard.register import (
     LEAST_HOSPITALS,
     LEAST_PEOPLE,
     MASKS,
+    NOISE,
+    NOISE_BUDGET,
     REGISTER,
     ROUNDING,
     SAME_ROSTER,
@@ -62,6 +64,7 @@ from dure.wire.rules import Mode
 PAGE = Path(__file__).parents[3] / "docs" / "releases.md"
 EVERYWHERE = (BOUNDS, CONSISTENT, SMALL_DIFFERENCE, BY_HOSPITAL_BESIDE)
 IN_TOTAL = (LEAST_HOSPITALS, MASKS, SAME_ROSTER, COMBINATION)
+WITH_NOISE = (NOISE, NOISE_BUDGET)
 IN_BY_HOSPITAL = (ROUNDING,)
 SQUARE = "p·(p+1)/2"
 
@@ -503,6 +506,7 @@ The same for every statistic, because there is one gate and one way in which a r
 {", ".join(f"`{rule.id}`" for rule in IN_TOTAL)}; in `by_hospital` `{ROUNDING.id}` where the last column says so. A
 statistic of several rounds: `{LAWFUL_STATE.id}` too; a model that is solved for coefficients: `{SATURATION.id}`. In `total` the hub also gets, with the first support of a step,
 how many hospitals' people differ by how few from those of earlier answers (at most k a hospital and answer; [disclosure](disclosure.md)).
+Where the permits want noise, {" and ".join(f"`{rule.id}`" for rule in WITH_NOISE)} hold instead of what is said of differences and combinations: all that the hub gets carries it ([noise](noise.md)).
 
 **How to read the tables.** *numbers*: how many the field has, by the sizes of the example; *here*: at these sizes. *cells*: how many
 different groups of people they rest on. *where a cell is hidden*: its numbers are hidden by themselves, or with its whole group, because they speak
@@ -525,7 +529,15 @@ def test_the_page_says_what_is_released():
 
 def test_every_statistic_is_on_the_page_and_every_rule():
     assert {name.split(",")[0] for name in EXAMPLES} == set(ALL)
-    assert {LEAST_PEOPLE, LAWFUL_STATE, SATURATION, *EVERYWHERE, *IN_TOTAL, *IN_BY_HOSPITAL} == set(REGISTER)
+    assert {
+        LEAST_PEOPLE,
+        LAWFUL_STATE,
+        SATURATION,
+        *EVERYWHERE,
+        *IN_TOTAL,
+        *WITH_NOISE,
+        *IN_BY_HOSPITAL,
+    } == set(REGISTER)
 
 
 @pytest.mark.parametrize("name", EXAMPLES)

@@ -53,6 +53,8 @@ def _said_by_the_protocol() -> set[str]:
         assemble.ROUNDED,
         assemble.COUNTED_TWICE,
         FEW_HOSPITALS,
+        assemble.NOISED,
+        assemble.NOISE_METHODS,
     }
 
 

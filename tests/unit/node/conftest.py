@@ -15,6 +15,7 @@ from dure.node import keys
 from dure.node.answering import Computing
 from dure.node.config import NodeConfig
 from dure.node.courier import deliver
+from dure.node.draw import draw
 from dure.node.hub_link import HubLink
 from dure.node.journal import DATASET, Journal
 from dure.node.place import BOARD_KEY, NODE_KEY, Place
@@ -25,6 +26,7 @@ from dure.study.kinds import KINDS
 from dure.study.kinds.base import Cohort
 from dure.study.kinds.distribution import Distribution, DistributionKind
 from dure.study.protocol import advance, open_run, pending
+from dure.study.protocol.noised import Noising
 from dure.study.protocol.player import Player, table
 from dure.study.protocol.run import FINAL, compose
 from dure.study.spec import Purpose, Study
@@ -258,11 +260,13 @@ class Hub:
         if player.asked_by(task):
             return player.word(task, secret=np.random.default_rng().bytes(32))
         step = kind_of(self.question.question).steps(self.question.question)[task.position.step]
-        frame = Frame(person=np.arange(0), columns={"value": np.arange(0)})
+        frame = Frame(person=np.arange(0), columns={"value": np.arange(0), "reached": np.arange(0)})
         state = decode(step.statistic.state, task.state, where="state")
         answer = step.statistic.local(frame, step.params, state)
         memory = remembered(task, me=name, roster=self.run.roster, outside=self.run.roster)
-        told = message(through_gate(step, task, answer, rules=self.run.rules, memory=memory), task, name)
+        noising = Noising(question=self.question.question, hospitals=len(self.run.roster), draw=draw)
+        released = through_gate(step, task, answer, rules=self.run.rules, memory=memory, noising=noising)
+        told = message(released, task, name)
         return player.over(task, told) if self.run.masked else told
 
 
@@ -306,7 +310,9 @@ class Network:
             self.journal.close()
         self.journal = Journal(self.folder)
         self.workshop = AtHand(self.frame)
-        computing = Computing(hospital="hanbit", journal=self.journal, workshop=self.workshop)
+        computing = Computing(
+            hospital="hanbit", journal=self.journal, workshop=self.workshop, budget=self.config.budget
+        )
         self.worker = Worker(
             config=self.config,
             journal=self.journal,

@@ -15,13 +15,14 @@ from dure.study.kinds.base import Cohort
 from dure.study.kinds.distribution import Distribution
 from dure.study.protocol import advance, open_run, pending
 from dure.study.protocol.answer import message, remembered, through_gate
+from dure.study.protocol.noised import Noising
 from dure.study.protocol.party import MaskRefused, Party
 from dure.study.protocol.player import Player, table
 from dure.study.protocol.run import FINAL, Expired, Stage, compose
 from dure.study.spec import Purpose, Study
 from dure.wire.codec import decode, digest, encode
 from dure.wire.envelope import Forged, peek, public_text, seal
-from dure.wire.messages import Acceptance, Agreement, Exchange, MaskKeys, Permit, Provenance
+from dure.wire.messages import Acceptance, Agreement, Exchange, MaskKeys, Permit, Provenance, Refusal
 from dure.wire.rules import Mode, Rules
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -33,7 +34,8 @@ NEVER = 99
 class World:
     """Five hospitals of a hundred people each, and an honest hub."""
 
-    def __init__(self):
+    def __init__(self, rules=None):
+        self.rules = rules or Rules()
         self.study = Study(
             title="t", asker="maker", purpose=Purpose.SAFETY, purpose_text="p", mode=Mode.TOTAL,
             question=Distribution(cohort=Cohort(name="users", circe=CIRCE), bins=4),
@@ -53,7 +55,7 @@ class World:
                 dataset_version="1",
                 provenance=Provenance.REAL,
                 mode=Mode.TOTAL,
-                rules=Rules(),
+                rules=self.rules,
                 rounds=NEVER,
                 issued=NOW,
                 expires=self.study.expires,
@@ -84,8 +86,14 @@ class World:
         frame = Frame(person=np.arange(100), columns={"value": np.arange(100)})
         answer = step.statistic.local(frame, step.params, decode(step.statistic.state, task.state, where=""))
         memory = remembered(task, me=name, roster=NAMES, outside=NAMES)
-        released = through_gate(step, task, answer, rules=self.run.rules, memory=memory)
-        return player.over(task, message(released, task, name))
+        noising = Noising(question=self.study.question, hospitals=len(NAMES), draw=self.draw)
+        released = through_gate(step, task, answer, rules=self.run.rules, memory=memory, noising=noising)
+        told = message(released, task, name)
+        return told if isinstance(told, Refusal) else player.over(task, told)
+
+    def draw(self, scale, size):
+        """Noise from a known seed, which no hospital should use."""
+        return np.rint(self.rng.normal(0, scale, size)).astype(np.int64)
 
     def answer(self, name):
         self.run = advance(self.study, self.run, self.said(name, pending(self.run, name)), now=NOW)

@@ -27,6 +27,7 @@ PLAIN = {
     str: TEXT,
     bool: st.booleans(),
     int: st.integers(1, 2**63 - 1),
+    float: st.floats(1e-9, 1e-3),
     bytes: st.binary(max_size=40),
     date: st.dates(),
     datetime: MOMENTS,

@@ -5,7 +5,7 @@ from fastapi import APIRouter, Request, Response
 from dure.govern.policy import FORBIDDEN_PURPOSES
 from dure.guard.register import REGISTER
 from dure.hub.problems import NotSignedIn
-from dure.portal.page import reader, show
+from dure.portal.page import reader, show, words_of
 from dure.wire.rules import Rules
 
 router = APIRouter()
@@ -20,6 +20,7 @@ async def list_rules(request: Request) -> Response:
         user = None
     defaults = Rules()
     values = {rule.parameter: getattr(defaults, rule.parameter) for rule in REGISTER if rule.parameter}
+    values["noise"] = words_of(request)("off")
     return show(
         request,
         "rules.html",

@@ -89,6 +89,11 @@ class Kind(ABC, Generic[Q]):
         """Why a step must not be asked, given what it needs (a diagnostic that failed); None where nothing forbids it."""
         return None
 
+    def against_noise(self, spec: Q) -> str | None:
+        """Why its answers can't carry noise. None: its steps and tables are right for numbers that contradict each other, and
+        one person adds no more than its fields' bounds (`tests/generative/test_noise.py`)."""
+        return f"The kind {self.name} can't be read off noised numbers."
+
     @abstractmethod
     def extract(self, spec: Q, step: str, engine: Engine, carried: Carried) -> Frame:
         """One hospital's frame for a step."""

@@ -81,6 +81,11 @@ class CharacteriseKind(Kind[Characterise]):
     def steps(self, spec: Characterise) -> tuple[Step, ...]:
         return (Step(name="characteristics", statistic=Characteristics(), params=_params(spec)),)
 
+    def against_noise(self, spec: Characterise) -> str | None:
+        if _params(spec).measured:
+            return "Measured values are bounded too loosely for noise: list covariates that are 0 or 1."
+        return None
+
     def extract(self, spec: Characterise, step: str, engine: Engine, carried: Carried) -> Frame:
         """One row a person and cohort, at the first entry."""
         version = engine.dataset.cdm_version

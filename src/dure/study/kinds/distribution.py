@@ -72,6 +72,9 @@ class DistributionKind(Kind[Distribution]):
             for name, share in SHARES.items()
         )
 
+    def against_noise(self, spec: Distribution) -> str | None:
+        return None
+
     def extract(self, spec: Distribution, step: str, engine: Engine, carried: Carried) -> Frame:
         """One row a person in the cohort, at its first entry."""
         plan = cohort.plan(cohort.parse(spec.cohort.circe), cdm_version=engine.dataset.cdm_version)

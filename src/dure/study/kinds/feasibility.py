@@ -63,6 +63,9 @@ class FeasibilityKind(Kind[Feasibility]):
     def steps(self, spec: Feasibility) -> tuple[Step, ...]:
         return (Step(name="people", statistic=Counts(), params=_params(spec)),)
 
+    def against_noise(self, spec: Feasibility) -> str | None:
+        return None
+
     def extract(self, spec: Feasibility, step: str, engine: Engine, carried: Carried) -> Frame:
         """One row a person with a qualifying event: how far the best of its events came, and its levels if all the way."""
         plan = cohort.plan(cohort.parse(spec.cohort.circe), cdm_version=engine.dataset.cdm_version)

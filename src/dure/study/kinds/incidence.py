@@ -13,7 +13,7 @@ from dure.features.follow_up import observation
 from dure.features.time_at_risk import Anchor, Window, at_risk, spans_of
 from dure.stats.base import Frame
 from dure.stats.intervals import poisson_exact
-from dure.stats.rates import RateCell, Rates, RatesParams, RatesResult
+from dure.stats.rates import LONGEST_LIFE_DAYS, RateCell, Rates, RatesParams, RatesResult
 from dure.stats.standard_populations import BANDS, STANDARDS
 from dure.stats.standardisation import direct
 from dure.study.kinds.base import BadQuestion, Carried, Cohort, Kind, Step, check_years
@@ -96,6 +96,26 @@ class Incidence:
             json_schema_extra={"unit": "days"},
         ),
     ] = 0
+    most_outcomes: Annotated[
+        int,
+        Field(
+            title="Outcomes of one person at most",
+            description="What is more doesn't count: 1 for first outcomes. Noise, where boards want it, grows with it.",
+            ge=1,
+            le=LONGEST_LIFE_DAYS,
+            json_schema_extra={"unit": "outcomes"},
+        ),
+    ] = LONGEST_LIFE_DAYS
+    most_days: Annotated[
+        int,
+        Field(
+            title="Days at risk of one person at most",
+            description="What is more doesn't count. Noise, where boards want it, grows with it.",
+            ge=1,
+            le=LONGEST_LIFE_DAYS,
+            json_schema_extra={"unit": "days"},
+        ),
+    ] = LONGEST_LIFE_DAYS
     breakdowns: Annotated[
         tuple[Breakdown, ...], Field(title="Break down by", description="At the start of each time at risk.")
     ] = ("age", "sex", "year")
@@ -162,6 +182,9 @@ class IncidenceKind(Kind[Incidence]):
 
     def steps(self, spec: Incidence) -> tuple[Step, ...]:
         return (Step(name="rates", statistic=Rates(), params=_params(spec)),)
+
+    def against_noise(self, spec: Incidence) -> str | None:
+        return None
 
     def extract(self, spec: Incidence, step: str, engine: Engine, carried: Carried) -> Frame:
         """One row a merged time at risk."""
@@ -257,8 +280,17 @@ class IncidenceKind(Kind[Incidence]):
             " computed from the released numbers. The proportion is people with at least one counted outcome among"
             " people with at least one day at risk. Age is the difference between the calendar year in which the time at"
             " risk starts and the year of birth.",
+            *_clipped(spec),
             *standardised,
         )
+
+
+def _clipped(spec: Incidence) -> tuple[str, ...]:
+    if spec.most_outcomes == LONGEST_LIFE_DAYS and spec.most_days == LONGEST_LIFE_DAYS:
+        return ()
+    return (
+        f"Of one person at most {spec.most_outcomes} outcomes and {spec.most_days} days count in a number.",
+    )
 
 
 def _named(spec: Incidence) -> str:
@@ -289,7 +321,11 @@ def _params(spec: Incidence) -> RatesParams:
     names: tuple[Breakdown, ...] = spec.breakdowns
     if spec.standard != "none" and "age" not in names:
         names = (*names, "age")
-    return RatesParams(strata=breakdowns(names, first_year=spec.first_year, last_year=spec.last_year))
+    return RatesParams(
+        strata=breakdowns(names, first_year=spec.first_year, last_year=spec.last_year),
+        most_outcomes=spec.most_outcomes,
+        most_days=spec.most_days,
+    )
 
 
 def _row(cell: RateCell) -> tuple[Value, ...]:
@@ -299,5 +335,6 @@ def _row(cell: RateCell) -> tuple[Value, ...]:
         rate = PER * cell.outcomes / years
         low, high = poisson_exact(cell.outcomes, years / PER)
     if cell.cases is not None and cell.people:
-        proportion = 100 * cell.cases / cell.people
+        # Rounded by themselves, or with noise, cases may be more than people.
+        proportion = min(100 * cell.cases / cell.people, 100.0)
     return (cell.people, cell.cases, cell.outcomes, years, rate, low, high, proportion)

@@ -71,6 +71,9 @@ class PrevalenceKind(Kind[Prevalence]):
     def steps(self, spec: Prevalence) -> tuple[Step, ...]:
         return (Step(name="people", statistic=Rates(), params=_params(spec)),)
 
+    def against_noise(self, spec: Prevalence) -> str | None:
+        return None
+
     def extract(self, spec: Prevalence, step: str, engine: Engine, carried: Carried) -> Frame:
         """One row a person; each counts for one day."""
         version = engine.dataset.cdm_version
@@ -143,7 +146,9 @@ class PrevalenceKind(Kind[Prevalence]):
 def _params(spec: Prevalence) -> RatesParams:
     names: tuple[Breakdown, ...] = spec.breakdowns
     return RatesParams(
-        strata=breakdowns(names, first_year=spec.first_day.year, last_year=spec.first_day.year)
+        strata=breakdowns(names, first_year=spec.first_day.year, last_year=spec.first_day.year),
+        most_outcomes=1,
+        most_days=1,
     )
 
 

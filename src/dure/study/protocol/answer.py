@@ -6,24 +6,38 @@ Responsible for: which gate serves which exchange. Not responsible for: permits 
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from dure.guard.gate import Release, Withheld, release_hospital, release_support, release_values
+from dure.guard.gate import (
+    Release,
+    Withheld,
+    release_hospital,
+    release_noised,
+    release_support,
+    release_values,
+)
 from dure.guard.ledger import Memory
 from dure.guard.populations import Past
-from dure.guard.register import BOUNDS
+from dure.guard.register import BOUNDS, NOISE
 from dure.stats.base import Answer, Released
 from dure.study.kinds.base import Step
+from dure.study.protocol.noised import Noising, objection, plan_of
 from dure.wire import ring
 from dure.wire.codec import digest, encode
 from dure.wire.messages import Contribution, Exchange, Refusal, Task, unpack
-from dure.wire.rules import Rules
+from dure.wire.rules import Noise, Rules
 from dure.wire.sums import Sums
 
 
 def through_gate(
-    step: Step, task: Task, answer: Answer, *, rules: Rules, memory: Memory
+    step: Step, task: Task, answer: Answer, *, rules: Rules, memory: Memory, noising: Noising | None = None
 ) -> Release | Withheld:
-    """What the gate lets through of an answer, at the task's exchange. What the ring can't hold is refused here, before any mask."""
+    """What the gate lets through of an answer, at the task's exchange. What the ring can't hold is refused here, before any mask.
+
+    Args:
+        noising: needed where the rules want noise; without it nothing leaves then.
+    """
     try:
+        if rules.noise is not None:
+            return _with_noise(step, task, answer, rules.noise, noising)
         return _through(step, task, answer, rules, memory)
     except OverflowError:
         return Withheld(rule=BOUNDS, reason="A number is too large to be added.")
@@ -41,6 +55,22 @@ def _through(step: Step, task: Task, answer: Answer, rules: Rules, memory: Memor
             return release_hospital(layout, answer, rules, memory)
         case _:
             raise ValueError(f"{task.position.exchange} asks for no numbers")
+
+
+def _with_noise(
+    step: Step, task: Task, answer: Answer, rules: Noise, noising: Noising | None
+) -> Release | Withheld:
+    exchange, layout = task.position.exchange, step.layout
+    if noising is None or exchange not in (Exchange.SUPPORT, Exchange.VALUES):
+        return Withheld(rule=NOISE, reason="Only totals carry noise, and nothing leaves here without.")
+    against = objection(noising.question, rules, noising.hospitals)
+    if against is not None:
+        return Withheld(rule=NOISE, reason=against)
+    is_open = None
+    if exchange is Exchange.VALUES:
+        is_open = unpack(task.open or b"", len(layout.cells), where=f"task of run {task.run}")
+    plan = plan_of(noising.question, step, rules, noising.hospitals)
+    return release_noised(layout, answer, plan, noising.draw, is_open=is_open)
 
 
 def remembered(

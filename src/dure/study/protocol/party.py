@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from dure.guard import masks
 from dure.guard.neighbours import threshold
-from dure.guard.register import MASKS, SAME_ROSTER, GateRule
+from dure.guard.register import MASKS, NOISE, SAME_ROSTER, GateRule
 from dure.study.kinds.base import Step
 from dure.study.protocol import batch
 from dure.wire import ring
@@ -45,6 +45,7 @@ class Table:
         node_keys: of every hospital of the manifest, by its permit.
         outside: the hospitals outside the asker's affiliation.
         least: how many of them a sum needs, and two sums of one run must differ by.
+        least_shares: of how many hospitals a sum needs the noise; 0 where there is none.
     """
 
     run: str
@@ -55,6 +56,7 @@ class Table:
     outside: frozenset[str]
     least: int
     steps: Sequence[Step]
+    least_shares: int = 0
 
 
 @message
@@ -313,6 +315,12 @@ def _members(table: Table, members: tuple[str, ...], among: tuple[str, ...], her
         raise _refused("The list of hospitals isn't one of this sum's.", here)
     if len(table.outside & set(members)) < table.least:
         raise _refused(f"A sum needs {table.least} hospitals outside the asker's affiliation.", here)
+    if len(members) < table.least_shares:
+        raise _refused(
+            f"The noise of {len(members)} hospitals is too little: {table.least_shares} must be in a sum.",
+            here,
+            NOISE,
+        )
 
 
 def _too_few_holders(at_hand: Batch, members: tuple[str, ...]) -> bool:

@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from dure.guard.neighbours import threshold
 from dure.study.kinds import kind_of
 from dure.study.protocol.batch import HANDSHAKES
 from dure.study.protocol.party import Party, Table, handshake, masked
@@ -59,4 +60,5 @@ def table(
         outside=outside,
         least=manifest.rules.least_hospitals,
         steps=kind_of(study.question).steps(study.question),
+        least_shares=0 if manifest.rules.noise is None else threshold(len(manifest.roster)),
     )

@@ -4,7 +4,7 @@ Responsible for: the order of exchanges, adding up, the network's judgement, who
 signatures and permits (checked before an event is made), sending tasks, keeping runs.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import reduce
@@ -15,7 +15,9 @@ from numpy.typing import NDArray
 
 from dure.guard import ledger
 from dure.guard.gate import Withheld, judge_ledger, judge_total, judge_values, spoken_populations
-from dure.guard.register import BOUNDS, CONSISTENT, LAWFUL_STATE, LEAST_HOSPITALS, MASKS
+from dure.guard.neighbours import threshold
+from dure.guard.noise import settled
+from dure.guard.register import BOUNDS, CONSISTENT, LAWFUL_STATE, LEAST_HOSPITALS, MASKS, NOISE
 from dure.stats.base import BadState, Done, Released
 from dure.study.kinds import kind_of
 from dure.study.kinds.base import NETWORK, Step
@@ -48,7 +50,7 @@ from dure.wire.messages import (
 )
 from dure.wire.problems import Problem
 from dure.wire.rules import Mode
-from dure.wire.sums import Layout, Sums, Support
+from dure.wire.sums import Layout, Numbers, Sums, Support
 
 LOCKED = "locked"
 """By which a step is withheld that its kind locks: a diagnostic failed."""
@@ -156,7 +158,7 @@ def _answer(study: Study, run: Run, event: Contribution | Handshake | Refusal, n
         step = _steps(study)[run.step]
         if event.layout != step.layout.digest:
             raise OutOfTurn("It answers another layout.", where=here, mend="Poll for the current tasks.")
-        fault = _fault(step, strand, event)
+        fault = _fault(run, step, strand, event)
         heard = strand if fault is not None else _heard(run, strand, event)
     if fault is not None:
         return _settle(study, _drop(run, event.hospital, fault), now)
@@ -178,12 +180,12 @@ def _heard(run: Run, strand: Strand, event: Contribution) -> Strand:
 _ORDER = {exchange: index for index, exchange in enumerate(Exchange)}
 
 
-def _fault(step: Step, strand: Strand, event: Contribution) -> Withholding | None:
+def _fault(run: Run, step: Step, strand: Strand, event: Contribution) -> Withholding | None:
     """What is wrong with the form of a hospital's numbers."""
     cells, fields = len(step.layout.cells), step.layout.size
     exchange = event.position.exchange
     size = {
-        Exchange.SUPPORT: cells + _entries(step, strand),
+        Exchange.SUPPORT: cells + _entries(run, step, strand),
         Exchange.VALUES: fields,
         Exchange.RELEASE: cells + fields,
     }[exchange]
@@ -194,10 +196,11 @@ def _fault(step: Step, strand: Strand, event: Contribution) -> Withholding | Non
     return None
 
 
-def _entries(step: Step, strand: Strand) -> int:
-    """How many numbers of the ledger come with the support: in the first round of a step only."""
-    populations = step.statistic.populations(step.params)
-    return ledger.size(len(populations), len(strand.compare)) if strand.round == 0 else 0
+def _entries(run: Run, step: Step, strand: Strand) -> int:
+    """How many numbers of the ledger come with the support: in the first round of a step only, and none beside noise."""
+    if strand.round or run.rules.noise is not None:
+        return 0
+    return ledger.size(len(step.statistic.populations(step.params)), len(strand.compare))
 
 
 def _expire(study: Study, run: Run, now: datetime) -> Run:
@@ -291,7 +294,7 @@ def _move_masked(study: Study, run: Run, step: Step, strand: Strand) -> Run:
     run = replace(run, opened=strand.members)
     if strand.exchange is Exchange.SUPPORT_OPEN:
         return _support_opened(run, step, strand, {NETWORK: ring.to_bytes(lanes)})
-    moved = _values_opened(step, strand, lanes)
+    moved = _values_opened(run, step, strand, lanes)
     if not moved.over and moved.round > strand.round:
         moved = replace(moved, exchange=handshake.first_exchange(run, moved.round), members=strand.members)
     return _with(run, moved)
@@ -306,12 +309,14 @@ def _support_opened(run: Run, step: Step, strand: Strand, told: dict[str, bytes]
         return _with(run, replace(strand, withheld=judged))
     is_open = unpack(judged, len(step.layout.cells), where="open")
     populations = step.statistic.populations(step.params)
-    if strand.round == 0:
+    shown: tuple[str, ...] = ()
+    if run.rules.noise is None and strand.round == 0:
         entries = {name: numbers[size:] for name, numbers in told.items()}
-        shown = _judge_ledger(run, step, strand, _add_counts(support, len(is_open)), entries, is_open)
-        if isinstance(shown, Withholding):
-            return _with(run, replace(strand, withheld=shown))
-    else:
+        heard = _judge_ledger(run, step, strand, _add_counts(support, len(is_open)), entries, is_open)
+        if isinstance(heard, Withholding):
+            return _with(run, replace(strand, withheld=heard))
+        shown = heard
+    elif run.rules.noise is None:
         shown = spoken_populations(step.layout, is_open, populations)
     refs = (ledger.ref(run.id, run.step, name, step.layout) for name in shown)
     answered = run.answered + tuple(ref for ref in refs if ref not in run.answered)
@@ -329,7 +334,7 @@ def _judge_ledger(
 ) -> tuple[str, ...] | Withholding:
     """The populations of which numbers may be shown."""
     try:
-        told = _add_counts(entries, _entries(step, strand))
+        told = _add_counts(entries, _entries(run, step, strand))
     except OverflowError:
         return _OVERFLOW
     populations = step.statistic.populations(step.params)
@@ -347,10 +352,12 @@ def _judge_ledger(
     return Withholding(rule=judged.rule.id, reason=judged.reason) if isinstance(judged, Withheld) else judged
 
 
-def _values_opened(step: Step, strand: Strand, lanes: ring.Lanes) -> Strand:
+def _values_opened(run: Run, step: Step, strand: Strand, lanes: ring.Lanes) -> Strand:
     cells = len(step.layout.cells)
     is_open = unpack(strand.open or b"", cells, where="open")
-    return stepped(step, strand, is_open, lanes, _add_counts(strand.support, cells), round_to=1)
+    noised = run.rules.noise is not None
+    support = _add_counts(strand.support, cells)
+    return stepped(step, strand, is_open, lanes, support, round_to=1, noised=noised)
 
 
 def _too_few(run: Run, hospitals: list[str]) -> Withholding | None:
@@ -361,6 +368,11 @@ def _too_few(run: Run, hospitals: list[str]) -> Withholding | None:
         return Withholding(
             rule=LEAST_HOSPITALS.id,
             reason=f"A total needs {run.rules.least_hospitals} hospitals outside the asker's affiliation.",
+        )
+    if run.rules.noise is not None and len(hospitals) < threshold(len(run.roster)):
+        return Withholding(
+            rule=NOISE.id,
+            reason="So many hospitals dropped out that the noise of those left is too little.",
         )
     if run.masked and not handshake.can_open(run, hospitals):
         return Withholding(
@@ -392,7 +404,7 @@ def _begin(study: Study, run: Run, hospitals: list[str]) -> Run:
                 exchange=first,
                 members=members if run.masked else (),
                 state=encode(step.statistic.begin(step.params)),
-                compare=(*run.past, *run.answered)[-ledger.MOST_NAMED :] if total else (),
+                compare=_named(run),
                 carried=() if isinstance(carried, Withholding) else carried,
                 support={},
                 received={},
@@ -400,6 +412,13 @@ def _begin(study: Study, run: Run, hospitals: list[str]) -> Run:
             )
         )
     return replace(run, strands=tuple(strands))
+
+
+def _named(run: Run) -> tuple[str, ...]:
+    """The earlier populations that a step's are held against: where exact totals are asked for."""
+    if run.mode is not Mode.TOTAL or run.rules.noise is not None:
+        return ()
+    return (*run.past, *run.answered)[-ledger.MOST_NAMED :]
 
 
 def _carried(study: Study, run: Run, step: Step, name: str) -> tuple[bytes, ...] | Withholding:
@@ -439,7 +458,9 @@ def _after_values(run: Run, step: Step, strand: Strand) -> Strand:
     asked = unpack(strand.open or b"", cells, where="open")
     is_open = asked & unpack(judged, cells, where="open")
     lanes = reduce(ring.add, (ring.from_bytes(numbers, layout.size) for numbers in strand.received.values()))
-    return stepped(step, strand, is_open, lanes, _add_counts(strand.support, cells), round_to=1)
+    noised = run.rules.noise is not None
+    support = _add_counts(strand.support, cells)
+    return stepped(step, strand, is_open, lanes, support, round_to=1, noised=noised)
 
 
 def _after_release(run: Run, step: Step, strand: Strand) -> Strand:
@@ -471,16 +492,24 @@ def stepped(
     support: Support,
     *,
     round_to: int,
+    noised: bool = False,
 ) -> Strand:
-    """A strand after the numbers of a round: its result, its next round, or why it has none."""
+    """A strand after the numbers of a round: its result, its next round, or why it has none.
+
+    Args:
+        noised: whether they carry noise, so that they may be what no people add up to.
+    """
     layout = step.layout
     try:
         sums = Sums.from_ring(layout, lanes)
     except OverflowError:
         return replace(strand, withheld=_OVERFLOW)
-    values = {
+    values: Mapping[str, Numbers] = {
         field.name: np.where(is_open[field.rests_on], sums.values[field.name], 0) for field in layout.fields
     }
+    if noised:
+        support = np.maximum(support, 0)
+        values = settled(layout, is_open, sums, support)
     fault = judge_values(Sums(layout=layout, values=values), support, round_to=round_to)
     if fault is not None:
         return replace(strand, withheld=Withholding(rule=fault.rule.id, reason=fault.reason))
