@@ -9,13 +9,14 @@ import numpy as np
 import pytest
 from sqlalchemy import create_engine, delete, update
 
-from dure.govern.log import BrokenLog, Checkpoint, continues, includes, leaf_hash
+from dure.govern.log import BrokenLog
 from dure.hub.actions import catalogue, log, status
 from dure.hub.actions.accounts import UserRole
 from dure.hub.store import tables
 from dure.hub.store.work import Unaudited
 from dure.study.spec import Purpose
 from dure.wire.codec import decode, encode
+from dure.wire.merkle import Checkpoint, continues, includes, leaf_hash
 from dure.wire.messages import Acceptance, PollAnswer
 from dure.wire.problems import PROBLEM_BASE
 from dure.wire.rules import Mode, Rules

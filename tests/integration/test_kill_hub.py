@@ -19,7 +19,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from dure.govern.log import Checkpoint, Entry
+from dure.govern.log import Entry
 from dure.hub import server, settings
 from dure.hub.actions import accounts, log
 from dure.hub.actions.accounts import UserRole
@@ -27,6 +27,7 @@ from dure.hub.store.tables import entries
 from dure.study.report import Report
 from dure.wire.codec import decode, digest, encode
 from dure.wire.envelope import Envelope
+from dure.wire.merkle import Checkpoint
 
 PASSWORD = "correct horse battery"
 AT_ONCE = 2

@@ -10,12 +10,12 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from dure.govern.log import Checkpoint
 from dure.hub import server, settings
 from dure.hub.actions import accounts, enrolments, log
 from dure.hub.actions import status as status_actions
 from dure.hub.actions.accounts import UserRole
 from dure.wire.codec import decode
+from dure.wire.merkle import Checkpoint
 
 FACTORY = "dure.portal.app", "create"
 """What `serve` serves: a module and a function from settings to an application."""

@@ -1,25 +1,16 @@
 """The audit log as regulators read it: checkpoint, entries, proofs; and the check of the whole.
 
-Not responsible for: appending (every unit of work does), the mathematics (`dure.govern.log`).
+Not responsible for: appending (every unit of work does), the mathematics (`dure.wire.merkle`).
 """
 
 from sqlalchemy import select
 
-from dure.govern.log import (
-    BrokenLog,
-    Checkpoint,
-    Entry,
-    Frontier,
-    consistency,
-    continues,
-    frontier,
-    inclusion,
-    leaf_hash,
-)
+from dure.govern.log import BrokenLog, Entry
 from dure.hub.problems import Unknown
 from dure.hub.store.tables import entries, head
 from dure.hub.store.work import Work, frontier_of
 from dure.wire.codec import Malformed, decode, message
+from dure.wire.merkle import Checkpoint, Frontier, consistency, continues, frontier, inclusion, leaf_hash
 
 PAGE = 500
 MEND = "Compare with a backup and with checkpoints that others keep; docs/hub.md says how."

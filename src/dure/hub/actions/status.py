@@ -6,7 +6,6 @@ from typing import Any
 
 from sqlalchemy import Select, func, select
 
-from dure.govern.log import Checkpoint
 from dure.hub.actions import directory as directories
 from dure.hub.actions import enrolments, log, polls
 from dure.hub.problems import Unavailable
@@ -14,6 +13,7 @@ from dure.hub.store.tables import deliveries, runs, studies, users
 from dure.hub.store.work import Work
 from dure.market.meter import Delivery
 from dure.wire.directory import Directory, Role
+from dure.wire.merkle import Checkpoint
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,9 +11,10 @@ from typing import Any, Protocol
 from sqlalchemy import Connection, Row, Select, Table, insert, select, update
 from sqlalchemy.sql.dml import Delete, Insert, Update
 
-from dure.govern.log import Entry, Frontier, leaf_hash
+from dure.govern.log import Entry
 from dure.hub.store import tables
 from dure.wire.codec import encode
+from dure.wire.merkle import Frontier, leaf_hash
 
 HASH_BYTES = 32
 

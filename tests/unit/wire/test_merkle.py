@@ -1,4 +1,4 @@
-"""The audit log's tree against a naive one, and against whoever changes an entry."""
+"""The tree of logs against a naive one, and against whoever changes an entry."""
 
 import hashlib
 
@@ -6,7 +6,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dure.govern.log import Checkpoint, consistency, continues, frontier, includes, inclusion, leaf_hash, root
+from dure.wire.merkle import (
+    Checkpoint,
+    consistency,
+    continues,
+    frontier,
+    includes,
+    inclusion,
+    leaf_hash,
+    root,
+)
 
 SIZES = range(1, 34)
 
