@@ -1,1 +1,1 @@
-"""What can be had and what was delivered: the catalogue and the meter."""
+"""What can be had, what it costs, what was delivered and who is paid: `docs/market.md`."""

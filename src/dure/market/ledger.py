@@ -180,7 +180,7 @@ class Books:
                 _refuse("It was posted before.", movement)
             posted.add(key)
             _apply(movement, balances)
-        bodies = []
+        bodies: list[bytes] = []
         for movement in movements:
             transaction = Transaction(number=self._edge.size + len(bodies), at=at, who=who, movement=movement)
             bodies.append(encode(transaction))
@@ -244,7 +244,7 @@ def verify(bodies: Iterable[bytes], *, head: Checkpoint, known: Checkpoint | Non
     for number, body in enumerate(bodies):
         here = f"transaction {number}"
         try:
-            transaction = decode(Transaction, body, where=here)
+            transaction: Transaction = decode(Transaction, body, where=here)
             again = books.post(transaction.movement, at=transaction.at, who=transaction.who)
         except (Malformed, NotPosted) as problem:
             raise BrokenBooks(problem.what, where=here, mend=MEND) from None
@@ -285,7 +285,7 @@ def statement(bodies: Iterable[bytes], account: Account) -> tuple[Line, ...]:
     lines: list[Line] = []
     balance = 0
     for number, body in enumerate(bodies):
-        transaction = decode(Transaction, body, where=f"transaction {number}")
+        transaction: Transaction = decode(Transaction, body, where=f"transaction {number}")
         for posting in transaction.movement.postings:
             if posting.account == account:
                 balance += posting.won

@@ -148,7 +148,7 @@ def test_every_pair_of_headings_that_is_on_no_route_is_refused():
         if rich[taken] == gaining:
             continue
         books = Books()
-        books._balances.update({account: 1000 for account in rich.values()})
+        books._balances.update(dict.fromkeys(rich.values(), 1000))
         with pytest.raises(NotPosted, match="No won may be"):
             books.post(move(cause, "new", (rich[taken], -1), (gaining, 1)), at=NOW, who="hub")
         tried += 1
