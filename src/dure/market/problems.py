@@ -19,3 +19,9 @@ class BadTerms(Problem):
     """Prices, shares or a quote that contradict themselves or each other."""
 
     slug, title, status, exit_code = "bad-terms", "These terms make no sense", 422, 114
+
+
+class NotNow(Problem):
+    """A step that the table of states doesn't have here, or whose condition doesn't hold."""
+
+    slug, title, status, exit_code = "not-now", "This cannot be done now", 409, 115

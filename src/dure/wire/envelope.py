@@ -72,6 +72,14 @@ def seal(value: object, name: str, *keys: Ed25519PrivateKey) -> Envelope:
     )
 
 
+def countersign(envelope: Envelope, key: Ed25519PrivateKey) -> Envelope:
+    """The envelope with one more signature over the same bytes, in place of an earlier one by the same key."""
+    signed = _pre_authentication_encoding(envelope.payloadType, envelope.payload)
+    mine = Signature(keyid=fingerprint(public_text(key)), sig=key.sign(signed))
+    others = tuple(entry for entry in envelope.signatures if entry.keyid != mine.keyid)
+    return Envelope(payloadType=envelope.payloadType, payload=envelope.payload, signatures=(*others, mine))
+
+
 def open_sealed(kind: type[T], envelope: Envelope, name: str, *keys: str, where: str) -> T:
     """The message in an envelope, once *every* one of `keys` is shown to have signed its exact bytes.
 

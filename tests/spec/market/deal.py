@@ -1,16 +1,19 @@
-"""What the tests of the market share: members with keys, signed price lists, a quote."""
+"""What the tests of the market share: members with keys, signed price lists, a quote, a contract, a report."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from dure.market.contract import draw
+from dure.market.ledger import BANKS, Account, Cause, Heading, move
 from dure.market.prices import Fee, Price, PriceList, Way
 from dure.market.quote import Quote, offer
 from dure.market.shares import Rule, Split
+from dure.study.report import Part, Participation, Report, Table
 from dure.wire.directory import Directory, Member, Role
 from dure.wire.envelope import public_text, seal
-from dure.wire.rules import Mode
+from dure.wire.rules import Mode, Rules
 
 NOW = datetime(2026, 3, 2, 9, tzinfo=UTC)
 LATER = NOW + timedelta(days=30)
@@ -91,3 +94,52 @@ def quote(way=Way.PER_STUDY, split=LISTED, prices=PRICES, hospitals=HOSPITALS, *
         until=LATER,
     )
     return replace(plain, **changes)
+
+
+def contract(made=None, *, ends=YEAR):
+    return draw(quote() if made is None else made, now=NOW, ends=ends)
+
+
+def report(*tables, mode=Mode.TOTAL, answered=HOSPITALS, study="sha256:study", asker="saebom", out=()):
+    parts = [Participation(hospital=name, part=Part.ANSWERED, reason="") for name in answered]
+    parts += [Participation(hospital=name, part=part, reason="why") for name, part in out]
+    return Report(
+        title="A study",
+        kind="feasibility",
+        asker=asker,
+        mode=mode,
+        rules=Rules(),
+        banners=(),
+        tables=tables,
+        charts=(),
+        methods=(),
+        participation=tuple(parts),
+        study=study,
+        manifest="sha256:manifest",
+        software="dure",
+        finished=NOW,
+    )
+
+
+def numbers(count, *, hidden=0, name="attrition"):
+    """A table of the network with so many shown numbers, and some hidden."""
+    rows = [("network", f"stage {place}", 100 + place) for place in range(count)]
+    rows += [("network", f"hidden {place}", None) for place in range(hidden)]
+    return Table(name=name, title="t", columns=("hospital", "stage", "people"), rows=tuple(rows))
+
+
+def paid_in(books, *, saebom=0, award=0):
+    """Books into which a buyer, and a fund whose programme made it an award, have paid."""
+    purse = Account(heading=Heading.PURSE, owner="saebom")
+    fund = Account(heading=Heading.FUND, owner="nation")
+    programme = Account(heading=Heading.PROGRAMME, owner="start-ups", matter="nation")
+    credit = Account(heading=Heading.CREDIT, owner="award-1", matter="start-ups")
+    moves = [move(Cause.DEPOSIT, "bank-1", (BANKS, -saebom), (purse, saebom))]
+    if award:
+        moves += [
+            move(Cause.DEPOSIT, "bank-2", (BANKS, -award), (fund, award)),
+            move(Cause.ALLOCATE, "start-ups", (fund, -award), (programme, award)),
+            move(Cause.AWARD, "award-1", (programme, -award), (credit, award)),
+        ]
+    books.post(*moves, at=NOW, who="narae")
+    return books
