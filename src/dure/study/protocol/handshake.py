@@ -22,7 +22,7 @@ from dure.wire.messages import Exchange, Handshake, MaskKeys, Position
 def first_exchange(run: Run, round_: int) -> Exchange:
     """How a round begins: with new masks where none are left for it."""
     support = Position(step=run.step, round=round_, exchange=Exchange.SUPPORT)
-    ready = run.setup is not None and bool(run.setup.pieces) and support in run.setup.positions
+    ready = run.setup is not None and run.setup.dealt and support in run.setup.positions
     return Exchange.SUPPORT if ready else Exchange.KEYS
 
 
@@ -95,7 +95,7 @@ def pieces_gathered(run: Run, strand: Strand) -> tuple[Run, Strand]:
             if holder in pieces:
                 pieces[holder][dealer] = sealed
     members = strand.hospitals
-    setup = replace(run.setup, pieces=pieces)
+    setup = replace(run.setup, pieces=pieces, dealt=True)
     begun = replace(strand, exchange=Exchange.SUPPORT, members=members, received={}, total=b"")
     return replace(run, setup=setup), begun
 
@@ -106,6 +106,11 @@ def added(strand: Strand, numbers: bytes) -> Strand:
     if strand.total:
         lanes = ring.add(lanes, ring.from_bytes(strand.total, len(lanes)))
     return replace(strand, total=ring.to_bytes(lanes))
+
+
+def without_pieces(run: Run) -> Run:
+    """A run whose hospitals have what was dealt to them: of many hospitals it is by far the most of what is kept."""
+    return run if run.setup is None else replace(run, setup=replace(run.setup, pieces={}))
 
 
 def numbers_gathered(run: Run, strand: Strand) -> Strand:

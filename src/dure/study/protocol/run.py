@@ -109,7 +109,9 @@ class Setup:
     Attributes:
         positions: the exchanges that they serve.
         members: who announced; `near`: who holds whose pieces.
-        announced: every member's keys; `pieces`: what was dealt, by holder, then dealer. Both in their own envelopes.
+        announced: every member's keys; `pieces`: what was dealt, by holder, then dealer, until all who are left have it. Both in
+            their own envelopes.
+        dealt: whether pieces were dealt: masks are ready.
     """
 
     positions: tuple[Position, ...]
@@ -118,6 +120,7 @@ class Setup:
     near: dict[str, tuple[str, ...]]
     announced: dict[str, Envelope]
     pieces: dict[str, dict[str, Envelope]]
+    dealt: bool = False
 
 
 @message

@@ -285,7 +285,7 @@ def _move_masked(study: Study, run: Run, step: Step, strand: Strand) -> Run:
     if strand.exchange is Exchange.SHARES:
         return _with(*handshake.pieces_gathered(run, strand))
     if strand.exchange in MASKED:
-        return _with(run, handshake.numbers_gathered(run, strand))
+        return _with(handshake.without_pieces(run), handshake.numbers_gathered(run, strand))
     if strand.exchange in AGREES.values():
         return _with(run, handshake.agreements_gathered(strand))
     lanes = handshake.opened(run, strand)
