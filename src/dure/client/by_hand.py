@@ -17,7 +17,15 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from dure.client import keys
 from dure.client.problems import Unreadable
 from dure.client.study_file import StudyFile
-from dure.govern.permit import Verified, second_body, verify_opened, verify_permit, verify_run, verify_study
+from dure.govern.permit import (
+    NotPermitted,
+    Verified,
+    second_body,
+    verify_opened,
+    verify_permit,
+    verify_run,
+    verify_study,
+)
 from dure.study.assemble import report
 from dure.study.protocol import by_hand
 from dure.study.protocol.by_hand import AnsweredTwice, HospitalMissing, OtherHospitals, OtherRun
@@ -224,6 +232,13 @@ def _permits(
     silent = tuple(sorted(set(asked) - set(decided)))
     _none_missing(silent, without)
     manifest = compose(state.study.digest, study, permits, run=secrets.token_hex(16), now=now)
+    if manifest.rules.noise is not None:
+        wants = sorted(permit.hospital for permit in permits.values() if permit.rules.noise is not None)
+        raise NotPermitted(
+            f"The boards of {', '.join(wants)} want noise, which only totals under masks carry.",
+            where=str(folder),
+            mend="Leave them out of the files, with --without, or ask through a hub.",
+        )
     after = replace(state, waits=Wait.PEOPLE, decided=decided, silent=silent, run=encode(manifest))
     offer = RunOffer(manifest=encode(manifest), permits=_permits_of(after))
     run = verify_run(offer, state.study, directory, now=now)
