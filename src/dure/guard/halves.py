@@ -19,7 +19,7 @@ def split(numbers: ring.Lanes, secret: bytes, place: str) -> tuple[ring.Lanes, b
         place: names the exchange, by which the seed is derived: one secret gives another seed at every place.
     """
     seed = masks.derived(secret, "half", place)
-    return ring.add(numbers, ring.negated(masks.expand(seed, len(numbers)))), seed
+    return ring.subtract(numbers, masks.expand(seed, len(numbers))), seed
 
 
 def expanded(seed: bytes, size: int) -> ring.Lanes:

@@ -159,7 +159,7 @@ def unmask(
 
 
 def _signed(numbers: ring.Lanes, addend: ring.Lanes, *, plus: bool) -> ring.Lanes:
-    return ring.add(numbers, addend if plus else ring.negated(addend))
+    return ring.add(numbers, addend) if plus else ring.subtract(numbers, addend)
 
 
 def derived(secret: bytes, *labels: str) -> bytes:
@@ -187,4 +187,4 @@ def _stream(seed: bytes, size: int) -> bytes:
 
 def expand(seed: bytes, size: int) -> ring.Lanes:
     """`size` uniform elements of the ring. Shape (size, 2)."""
-    return np.frombuffer(_stream(seed, 16 * size), dtype="<u8").astype(np.uint64).reshape(size, 2)
+    return np.frombuffer(_stream(seed, 16 * size), dtype="<u8").astype(np.uint64, copy=False).reshape(size, 2)

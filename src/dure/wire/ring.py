@@ -85,6 +85,15 @@ def rounded(lanes: Lanes, bits: int) -> Lanes:
     return raised
 
 
+def subtract(left: Lanes, right: Lanes) -> Lanes:
+    """Element-wise difference modulo 2^128. Shapes (n, 2)."""
+    lanes = np.empty_like(left)
+    np.subtract(left[:, 0], right[:, 0], out=lanes[:, 0])
+    np.subtract(left[:, 1], right[:, 1], out=lanes[:, 1])
+    lanes[:, 1] -= left[:, 0] < right[:, 0]
+    return lanes
+
+
 def from_ring(lanes: Lanes, scale: int) -> NDArray[np.float64]:
     """Signed numbers from the ring, rounded once to double, half to even. Shape (n,)."""
     negative = lanes[:, 1].view(np.int64) < 0

@@ -28,6 +28,13 @@ def test_addition_is_exact_in_any_order(numbers):
     assert ring.from_ring(forward, 0)[0] == float(sum(numbers))
 
 
+@given(st.lists(st.tuples(WHOLE, WHOLE), min_size=1, max_size=20))
+def test_subtraction_undoes_addition(pairs):
+    left, right = (ring.to_ring(np.array(each, dtype=np.int64), 0) for each in zip(*pairs, strict=True))
+    np.testing.assert_array_equal(ring.subtract(ring.add(left, right), right), left)
+    np.testing.assert_array_equal(ring.subtract(left, right), ring.add(left, ring.negated(right)))
+
+
 @given(st.floats(-1e9, 1e9), st.integers(0, 50))
 def test_fixed_point_is_within_half_a_step(value, scale):
     back = ring.from_ring(ring.to_ring(np.array([value]), scale), scale)[0]
