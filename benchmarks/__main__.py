@@ -4,7 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-NOT_BENCHMARKS = {"__init__", "__main__", "record", "postgres_cdm", "effect_simulated"}
+NOT_BENCHMARKS = {"__init__", "__main__", "record", "postgres_cdm", "effect_simulated", "flower_secagg"}
 NEEDS_MORE = {"postgres", "cohort_reference"}
 """Run by hand, with a server's address or with files that the repository doesn't have."""
 
