@@ -94,6 +94,14 @@ def test_trees_are_bounded_exactly():
     assert sensitivity.most(layout, np.ones(len(layout.cells), dtype=np.int64)) == 3 + 2
 
 
+def test_who_is_counted_once_is_in_few_cells():
+    """Prevalence by age and sex: at risk, and a case or not, in the whole and in one level of each."""
+    (step,) = KINDS["prevalence"].steps(QUESTIONS["prevalence"])
+    cells = len(step.layout.cells)
+    assert sensitivity.most(step.layout, np.ones(cells, dtype=np.int64)) == 6 < cells
+    assert all(noise.told_by_support(field) for field in step.layout.fields)
+
+
 # the statistics
 
 
@@ -109,6 +117,12 @@ def frames(name, seed):
             params, most_outcomes=int(rng.choice([1, 3, 45750])), most_days=int(rng.choice([1, 900]))
         )
         frame = Frame(person=frame.person, columns=columns)
+        if rng.integers(2):
+            _, first = np.unique(frame.person, return_index=True)
+            frame = Frame(
+                person=frame.person[first], columns={key: column[first] for key, column in columns.items()}
+            )
+            params = replace(params, in_one_level=True)
     return params, frame
 
 

@@ -24,11 +24,13 @@ class RatesParams:
 
     Attributes:
         most_outcomes, most_days: of one person in one number; what is more doesn't count.
+        in_one_level: nobody is in two levels of a breakdown, as where everyone is counted once.
     """
 
     strata: tuple[Strata, ...]
     most_outcomes: Annotated[int, Checked(ge=1, le=LONGEST_LIFE_DAYS)] = LONGEST_LIFE_DAYS
     most_days: Annotated[int, Checked(ge=1, le=LONGEST_LIFE_DAYS)] = LONGEST_LIFE_DAYS
+    in_one_level: bool = False
 
 
 @message
@@ -74,7 +76,11 @@ class Rates(OneRound[RatesParams, RatesResult]):
         for table in params.strata:
             levels = range(start, start + len(table.levels))
             relations += [
-                Relation(whole=kind * n, parts=tuple(kind * n + level for level in levels), disjoint=False)
+                Relation(
+                    whole=kind * n,
+                    parts=tuple(kind * n + level for level in levels),
+                    disjoint=params.in_one_level,
+                )
                 for kind in range(3)
             ]
             start += len(table.levels)
@@ -91,7 +97,8 @@ class Rates(OneRound[RatesParams, RatesResult]):
                 Field(name="outcomes", kind=count, unit=person, bound=params.most_outcomes, rests_on=cases),
                 Field(
                     name="days",
-                    kind=FieldKind.MOMENT,
+                    # A day at most each: they are people.
+                    kind=count if params.most_days == 1 else FieldKind.MOMENT,
                     unit=person,
                     bound=params.most_days,
                     rests_on=at_risk,

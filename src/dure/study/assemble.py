@@ -25,7 +25,7 @@ NOISE_METHODS = (
     "Only sums were released, to each of which every hospital added noise before it left (discrete Gaussian shares, Kairouz, Liu and"
     " Steinke 2021). All numbers of this study together are ({epsilon}, {delta})-differentially private for one person at one hospital,"
     " even if {colluders} hospitals tell what noise they added. A number is hidden where the people behind it, counted with noise,"
-    " are fewer than {people}. Intervals were computed as if there were no noise: a table says how much there is."
+    " are fewer than {people}, or than two standard deviations of it. Intervals were computed as if there were no noise: a table says how much there is."
 )
 ALREADY_COUNTED = "It left after its numbers were in a sum; that sum has them."
 NOISED = "Every number carries noise: epsilon {epsilon}, delta {delta} for one person at one hospital. Intervals don't contain it."

@@ -149,6 +149,7 @@ def _params(spec: Prevalence) -> RatesParams:
         strata=breakdowns(names, first_year=spec.first_day.year, last_year=spec.first_day.year),
         most_outcomes=1,
         most_days=1,
+        in_one_level=True,
     )
 
 

@@ -7,6 +7,7 @@ A permit's epsilon and delta are for all numbers of the study together. They are
 a round that isn't asked isn't charged.
 """
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,10 +16,12 @@ from dure.guard.noise import Draw, Plan
 from dure.study.kinds import kind_of
 from dure.study.kinds.base import Step
 from dure.wire.messages import Exchange
-from dure.wire.rules import Noise
+from dure.wire.rules import Noise, Rules
 
 PEOPLE = "people"
 """What numbers of people are called, whatever their field."""
+SURE = 2
+"""A number is shown where the people behind it are so many standard deviations of the noise: else nobody is taken for a group."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,6 +64,18 @@ def cost(question: Any, rules: Noise, hospitals: int) -> float:
 def charge(plan: Plan, exchange: Exchange) -> float:
     """What one exchange of a round tells of one person: rho."""
     return plan.support.rho if exchange is Exchange.SUPPORT else sum(field.rho for field in plan.fields)
+
+
+def least_noised(question: Any, step: Step, rules: Rules, hospitals: int, answering: int) -> int:
+    """How many people, counted with noise, a shown number rests on. Raises NoiseMissing.
+
+    Args:
+        hospitals: in the run; answering: whose numbers are in the sum.
+    """
+    if rules.noise is None:
+        return rules.least_people
+    plan = plan_of(question, step, rules.noise, hospitals)
+    return max(rules.least_people, math.ceil(SURE * plan.support.deviation(answering)))
 
 
 def rounds(question: Any) -> int:

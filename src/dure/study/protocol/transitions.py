@@ -24,6 +24,7 @@ from dure.study.kinds.base import NETWORK, Step
 from dure.study.protocol import handshake
 from dure.study.protocol.batch import AGREES, HANDSHAKES, MASKED
 from dure.study.protocol.carry import collect, read
+from dure.study.protocol.noised import least_noised
 from dure.study.protocol.run import (
     FINAL,
     Event,
@@ -50,7 +51,7 @@ from dure.wire.messages import (
 )
 from dure.wire.problems import Problem
 from dure.wire.rules import Mode
-from dure.wire.sums import Layout, Numbers, Sums, Support
+from dure.wire.sums import Numbers, Sums, Support
 
 LOCKED = "locked"
 """By which a step is withheld that its kind locks: a diagnostic failed."""
@@ -271,8 +272,8 @@ def _move(study: Study, run: Run) -> Run:
         if run.masked:
             return _move_masked(study, run, step, strand)
         if strand.exchange is Exchange.SUPPORT:
-            return _support_opened(run, step, strand, strand.received)
-        return _with(run, _MOVES[strand.exchange](run, step, strand))
+            return _support_opened(study, run, step, strand, strand.received)
+        return _with(run, _MOVES[strand.exchange](study, run, step, strand))
     if any(not strand.over for strand in run.strands):
         return run
     return _next_step(study, run, step)
@@ -293,18 +294,18 @@ def _move_masked(study: Study, run: Run, step: Step, strand: Strand) -> Run:
         return _with(run, replace(strand, withheld=lanes))
     run = replace(run, opened=strand.members)
     if strand.exchange is Exchange.SUPPORT_OPEN:
-        return _support_opened(run, step, strand, {NETWORK: ring.to_bytes(lanes)})
+        return _support_opened(study, run, step, strand, {NETWORK: ring.to_bytes(lanes)})
     moved = _values_opened(run, step, strand, lanes)
     if not moved.over and moved.round > strand.round:
         moved = replace(moved, exchange=handshake.first_exchange(run, moved.round), members=strand.members)
     return _with(run, moved)
 
 
-def _support_opened(run: Run, step: Step, strand: Strand, told: dict[str, bytes]) -> Run:
+def _support_opened(study: Study, run: Run, step: Step, strand: Strand, told: dict[str, bytes]) -> Run:
     """The thresholds, then the ledger: from the support, with the ledger's entries, of the network or of each hospital."""
     size = 16 * len(step.layout.cells)
     support = {name: numbers[:size] for name, numbers in told.items()}
-    judged = _judge(run, step.layout, strand, support)
+    judged = _judge(study, run, step, strand, support)
     if isinstance(judged, Withholding):
         return _with(run, replace(strand, withheld=judged))
     is_open = unpack(judged, len(step.layout.cells), where="open")
@@ -436,11 +437,17 @@ def _carried(study: Study, run: Run, step: Step, name: str) -> tuple[bytes, ...]
     return found if locked is None else Withholding(rule=LOCKED, reason=locked)
 
 
-def _judge(run: Run, layout: Layout, strand: Strand, support: dict[str, bytes]) -> bytes | Withholding:
+def _judge(
+    study: Study, run: Run, step: Step, strand: Strand, support: dict[str, bytes]
+) -> bytes | Withholding:
     """The cells that the network's thresholds open, as a bitmap."""
+    layout, rules = step.layout, run.rules
     outside = sum(hospital in run.unaffiliated for hospital in strand.hospitals)
+    if rules.noise is not None:
+        least = least_noised(study.question, step, rules, len(run.roster), len(strand.hospitals))
+        rules = replace(rules, least_people=least)
     try:
-        judged = judge_total(layout, _add_counts(support, len(layout.cells)), run.rules, hospitals=outside)
+        judged = judge_total(layout, _add_counts(support, len(layout.cells)), rules, hospitals=outside)
     except OverflowError:
         return _OVERFLOW
     if isinstance(judged, Withheld):
@@ -448,10 +455,10 @@ def _judge(run: Run, layout: Layout, strand: Strand, support: dict[str, bytes]) 
     return pack(judged)
 
 
-def _after_values(run: Run, step: Step, strand: Strand) -> Strand:
+def _after_values(study: Study, run: Run, step: Step, strand: Strand) -> Strand:
     """Judged once more, since hospitals may have dropped out after the support: hidden cells only become more."""
     layout = step.layout
-    judged = _judge(run, layout, strand, strand.support)
+    judged = _judge(study, run, step, strand, strand.support)
     if isinstance(judged, Withholding):
         return replace(strand, withheld=judged)
     cells = len(layout.cells)
@@ -463,7 +470,7 @@ def _after_values(run: Run, step: Step, strand: Strand) -> Strand:
     return stepped(step, strand, is_open, lanes, support, round_to=1, noised=noised)
 
 
-def _after_release(run: Run, step: Step, strand: Strand) -> Strand:
+def _after_release(study: Study, run: Run, step: Step, strand: Strand) -> Strand:
     layout = step.layout
     cells = len(layout.cells)
     lanes = ring.from_bytes(strand.received[strand.name], cells + layout.size)
@@ -475,7 +482,7 @@ def _after_release(run: Run, step: Step, strand: Strand) -> Strand:
     return stepped(step, strand, is_open, lanes[cells:], support, round_to=run.rules.round_to)
 
 
-_MOVES: dict[Exchange, Callable[[Run, Step, Strand], Strand]] = {
+_MOVES: dict[Exchange, Callable[[Study, Run, Step, Strand], Strand]] = {
     Exchange.VALUES: _after_values,
     Exchange.RELEASE: _after_release,
 }
