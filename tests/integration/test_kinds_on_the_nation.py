@@ -13,7 +13,7 @@ from dure.engines import open_engine
 from dure.features.covariates import Covariate
 from dure.lab.run import Site, run
 from dure.wire.messages import Provenance
-from dure.wire.rules import Mode, Rules
+from dure.wire.rules import Mode, Noise, Rules
 
 STUDIES = Path(demo.__file__).parent / "studies"
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -44,18 +44,25 @@ def nation(tmp_path_factory):
 
 
 def asked(nation, file, mode=Mode.TOTAL, **fields):
-    question = study_file.read(STUDIES / file)
-    study = question.study(asker="lab", lasting=timedelta(days=1), now=NOW)
-    sites = {
-        name: Site(engine=engine, provenance=Provenance.SYNTHETIC, rules=Rules())
-        for name, engine in nation.items()
-    }
-    study = replace(study, mode=mode, question=replace(study.question, **fields))
-    report = run(study, sites, now=NOW)
+    return tables(answered(nation, file, Rules(), mode, **fields))
+
+
+def tables(report):
     return {
         table.name: [dict(zip(table.columns, row, strict=True)) for row in table.rows]
         for table in report.tables
     }
+
+
+def answered(nation, file, rules, mode=Mode.TOTAL, **fields):
+    question = study_file.read(STUDIES / file)
+    study = question.study(asker="lab", lasting=timedelta(days=1), now=NOW)
+    sites = {
+        name: Site(engine=engine, provenance=Provenance.SYNTHETIC, rules=rules)
+        for name, engine in nation.items()
+    }
+    study = replace(study, mode=mode, question=replace(study.question, **fields))
+    return run(study, sites, now=NOW)
 
 
 @pytest.mark.parametrize("mode", list(Mode))
@@ -138,3 +145,27 @@ def test_the_planted_effects_are_found_where_the_naive_ones_are_wrong(tmp_path):
         assert row["ratio_low"] < 0.65 < row["ratio_high"] < 1
     naive, fair = found["risk_difference"]
     assert naive["difference_low"] > 0 > fair["difference_high"]
+
+
+NOISY = Rules(noise=Noise(epsilon=1.0, delta=1e-6))
+
+
+def test_prevalence_with_noise_is_near_and_says_how_near(nation):
+    exact = asked(nation, "10_diabetes_prevalence.yaml")
+    report = answered(nation, "10_diabetes_prevalence.yaml", NOISY)
+    found = tables(report)
+    (noise,) = found["noise"]
+    for name in ("people", "cases"):
+        away = found["overall"][0][name] - exact["overall"][0][name]
+        assert abs(away) < 8 * noise["standard_deviation"]
+    assert any(banner.startswith("Every number carries noise") for banner in report.banners)
+    ages = [row["people"] for row in found["by_age"]]
+    assert all(people is None or people >= 2 * noise["standard_deviation"] for people in ages)
+    again = tables(answered(nation, "10_diabetes_prevalence.yaml", NOISY))
+    assert again["by_age"] != found["by_age"], "other noise"
+
+
+def test_a_curve_is_refused_with_noise_and_said_why(nation):
+    report = answered(nation, "12_mortality_survival.yaml", NOISY)
+    assert not tables(report)
+    assert any("survival can't be read off noised numbers" in part.reason for part in report.participation)

@@ -16,8 +16,8 @@ class Strata:
 
 def people_per_level(people: NDArray[np.int64], level: NDArray[np.int64], levels: int) -> NDArray[np.int64]:
     """Distinct people in each level. Both arrays have shape (n,); the result has shape (levels,)."""
-    pairs = np.unique(np.stack([level, people]), axis=1)
-    return np.bincount(pairs[0], minlength=levels).astype(np.int64)
+    _, who = np.unique(people, return_inverse=True)
+    return np.bincount(np.unique(who * levels + level) % levels, minlength=levels).astype(np.int64)
 
 
 def sums_per_level(

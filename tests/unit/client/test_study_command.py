@@ -40,6 +40,17 @@ def test_check_says_what_would_leave(study_folder, capsys):
         assert word in said
 
 
+def test_check_says_how_much_noise_there_would_be(study_folder, capsys):
+    file = study_folder / "study.yaml"
+    assert _run("check", file, "--epsilon", "1", "--hospitals", "20") == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "at most epsilon 1 at delta 1e-06 of one person. Over 20 hospitals" in said
+    assert "standard deviation" in said
+    assert _run("check", file, "--epsilon", "0") == 53
+    assert _run("check", file, "--epsilon", "1", "--colluders", "9", "--hospitals", "5") == 0
+    assert "can't carry noise: With 9 colluders" in " ".join(capsys.readouterr().out.split())
+
+
 def test_check_warns_of_few_hospitals(study_folder, capsys):
     file = study_folder / "study.yaml"
     rest = file.read_text()

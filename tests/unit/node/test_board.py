@@ -8,13 +8,15 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from dure.govern.permit import NotPermitted
 from dure.node.board import Board, Prepared, seal_prepared
+from dure.node.budget import Budget
+from dure.node.operate import stricter, words
 from dure.node.plain_words import leaving_lines, lines
 from dure.node.problems import BadKeyFile, NoSuchRequest, NotSignable
 from dure.study.spec import Purpose
 from dure.wire.codec import decode, encode
 from dure.wire.envelope import Forged, open_sealed, peek, seal
 from dure.wire.messages import Permit
-from dure.wire.rules import Mode, Rules
+from dure.wire.rules import Mode, Noise, Rules
 
 
 @pytest.fixture
@@ -106,6 +108,17 @@ def test_stricter_rules_go_into_the_permit(network, board):
     assert permit.rules.least_people == 50
     network.turns()
     assert peek(Permit, network.hub.permits["hanbit"], where="") == permit
+
+
+def test_one_permit_may_want_noise(network, board):
+    board.place = replace(board.place, config=replace(network.config, budget=Budget(epsilon=5.0, delta=1e-6)))
+    noise = Noise(epsilon=1.0, delta=1e-6, colluders=1)
+    rules = stricter(network.config.rules, None, None, None, noise)
+    permit = board.sign(
+        offered(network), network.board_key, rules=rules, consent_by_hospital=False, now=network.clock()
+    )
+    assert permit.rules == Rules(noise=noise)
+    assert "noise: epsilon 1, delta 1e-06, 1 colluders" in words(permit.rules)
 
 
 def test_a_key_that_is_not_the_boards_signs_nothing(network, board):

@@ -14,7 +14,7 @@ from dure.study.kinds.distribution import Distribution
 from dure.study.kinds.survival.spec import Survival
 from dure.study.protocol import advance
 from dure.study.protocol.answer import remembered, through_gate
-from dure.study.protocol.noised import Noising, cost, deviations, objection, plan_of, rounds
+from dure.study.protocol.noised import Noising, cost, deviations, least_noised, objection, plan_of, rounds
 from dure.study.protocol.run import Expired, Stage
 from dure.wire.codec import decode
 from dure.wire.messages import Exchange
@@ -135,6 +135,18 @@ def test_the_plan_says_the_same_before_and_after():
     assert told.deviation == pytest.approx(plan.support.deviation(4))
     (all_five,) = deviations(question, ONE, 5, 5)
     assert all_five.deviation > told.deviation
+
+
+@pytest.mark.parametrize(("k", "epsilon"), [(11, 1.0), (500, 1.0), (2, 0.1)])
+def test_nobody_is_taken_for_a_group(k, epsilon):
+    question = replace(World().study.question, one_round=True)
+    (step,) = kind_of(question).steps(question)
+    rules = Rules(least_people=k, noise=replace(ONE, epsilon=epsilon))
+    deviation = plan_of(question, step, rules.noise, 5).support.deviation(5)
+    least = least_noised(question, step, rules, 5, 5)
+    assert least >= max(k, 2 * deviation)
+    assert least == k or least < 2 * deviation + 1
+    assert least_noised(question, step, Rules(least_people=k), 5, 5) == k
 
 
 def test_a_model_is_told_why_not():
