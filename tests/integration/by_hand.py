@@ -12,6 +12,8 @@ import pytest
 
 from dure.cli import main
 from dure.client import keys as client_keys
+from dure.demo.synth import generate
+from dure.engines import open_engine
 from dure.govern import root
 from dure.node import config as node_config
 from dure.node import keys, loop
@@ -30,6 +32,7 @@ from tests.integration.masked_parties import AtHand
 HOSPITALS = ("aram", "byeol", "chorok", "dalbit")
 SIZES = (40, 55, 70, 85)
 BINS = 8
+PERSONS = 300
 STUDY = """\
 title: Ages
 purpose: research
@@ -51,14 +54,25 @@ class Village:
         people: one value of the histogram a person, by hospital.
     """
 
-    def __init__(self, folder: Path, monkeypatch, capsys) -> None:
+    def __init__(self, folder: Path, monkeypatch, capsys, *, databases: bool = False) -> None:
+        """Make it. `databases`: hospitals have synthetic people in databases, read by the node's own processes."""
         self.folder, self.capsys = folder, capsys
         monkeypatch.chdir(folder)
         monkeypatch.setenv("XDG_CONFIG_HOME", str(folder / "asker"))
         monkeypatch.delenv("DURE_ROOT", raising=False)
         rng = np.random.default_rng(4)
         self.people = {name: rng.integers(0, BINS, size) for name, size in zip(HOSPITALS, SIZES, strict=True)}
-        monkeypatch.setattr(loop, "Workshop", self._workshop)
+        if databases:
+            for number, name in enumerate(HOSPITALS, 1):
+                generate(
+                    persons=PERSONS,
+                    seed=1,
+                    hospital=number,
+                    path=folder / f"{name}.duckdb",
+                    progress=lambda _: None,
+                )
+        else:
+            monkeypatch.setattr(loop, "Workshop", self._workshop)
         self.root_key = root.make(folder / "root", None)
         self.asker = client_keys.new()
         (folder / "study.yaml").write_text(STUDY)
@@ -85,20 +99,27 @@ class Village:
         node, board = keys.make(folder / NODE_KEY), keys.make(folder / BOARD_KEY)
         config = NodeConfig(
             hub="https://hub.example", hospital=name, name=name, affiliation=name, root_key=self.root_key,
-            board_key=public_text(board), cdm=f"{name}.duckdb", provenance=Provenance.REAL, rules=Rules(),
+            board_key=public_text(board), cdm=str(self.folder / f"{name}.duckdb"), provenance=Provenance.REAL, rules=Rules(),
         )  # fmt: skip
         node_config.write(folder, config)
         journal = Journal(folder, make=True)
         with journal.writing():
-            journal.keep_fact(DATASET, b"v1")
+            journal.keep_fact(DATASET, self._version(name))
         journal.close()
         return Member(
             id=name, name=name, role=Role.HOLDER, affiliation=name,
             board_key=public_text(board), node_key=public_text(node),
         )  # fmt: skip
 
+    def _version(self, name: str) -> bytes:
+        path = self.folder / f"{name}.duckdb"
+        if not path.exists():
+            return b"v1"
+        with open_engine(str(path)) as engine:
+            return engine.dataset.version.encode()
+
     def _workshop(self, *, cdm, **_):
-        return AtHand(self.people[cdm.removesuffix(".duckdb")])
+        return AtHand(self.people[Path(cdm).stem])
 
     def run(self, command: str) -> tuple[int, str]:
         """A command as it is written in the manual, without `dure`; its exit code and all that it said."""
@@ -124,13 +145,12 @@ class Village:
         heard = said.split("fingerprint ")[1].split()[0]
         self.does(f"directory admit-aggregator {name}/enrolment.json --fingerprint {heard}")
 
-    def begin(self, folder="study") -> str:
-        self.does(
-            f"study carry begin study.yaml --dir {folder} --directory root/directory.json --aggregator ministry --root {self.root_key}"
-        )
-        return json.loads((self.folder / folder / "1-request.json").read_bytes())["offers"][0]["study"][
-            "payload"
-        ]
+    def beginning(self) -> str:
+        where = "--dir study --directory root/directory.json"
+        return f"study carry begin study.yaml {where} --aggregator ministry --root {self.root_key}"
+
+    def begin(self) -> None:
+        self.does(self.beginning())
 
     def at_hospitals(self, file: str, *, sign=False, names=HOSPITALS) -> str:
         """Every hospital takes a file and gives one; their names."""

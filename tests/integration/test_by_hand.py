@@ -12,7 +12,7 @@ from dure.study.kinds import KINDS, kind_of
 from dure.study.report import Part
 from dure.wire.by_hand import Mail
 from dure.wire.codec import decode
-from tests.integration.by_hand import HOSPITALS, Village
+from tests.integration.by_hand import HOSPITALS, PERSONS, Village
 
 DOCS = Path(__file__).parents[2] / "docs"
 PAGE = (DOCS / "by-hand.md").read_text(encoding="utf-8")
@@ -43,6 +43,8 @@ def test_the_manual_s_example_gives_the_pooled_total(village):
                 told["FINGERPRINT"] = said.split("fingerprint ")[1].split()[0]
             if "Request sha256:" in said:
                 told["STUDY"] = said.split("sha256:")[1][:12]
+                shown = " ".join(village.does(f"node show {told['STUDY']} --dir {name}").split())
+                assert "Ministry (regulator)" in shown
     report = village.report()
     numbers = [row[2] for table in report.tables if table.name == "histogram" for row in table.rows]
     assert numbers == village.counted(HOSPITALS)
@@ -171,30 +173,26 @@ def test_letters_that_are_carried_are_not_sent_to_a_hub(village):
     journal.close()
 
 
-@pytest.mark.parametrize(
-    ("changes", "code"),
-    [
-        ({"role": "regulator", "affiliation": "maker"}, 45),
-        ({"role": "user"}, 49),
-    ],
-)
-def test_who_cannot_be_the_second_body(village, changes, code):
-    """The asker's own, or who is neither a regulator nor an intermediary."""
-    if changes["role"] == "user":
-        village.does(f"aggregator keys --dir m --id m --name m --role user --root {village.root_key}")
-        assert village.run("directory admit-aggregator m/enrolment.json --fingerprint 0000")[0] in {48, code}
-        return
-    village.aggregator(**changes)
-    begun = f"study carry begin study.yaml --dir study --directory root/directory.json --aggregator ministry --root {village.root_key}"
-    assert village.run(begun)[0] == code
+def test_the_asker_s_own_cannot_be_the_second_body(village):
+    village.aggregator(affiliation="maker")
+    assert village.run(village.beginning())[0] == 45
+
+
+def test_the_root_lists_no_hospital_and_no_asker_as_a_second_body(village):
+    said = village.does(f"aggregator keys --dir m --id m --name m --role user --root {village.root_key}")
+    heard = said.split("fingerprint ")[1].split()[0]
+    assert (
+        village.run("directory admit-aggregator m/enrolment.json --fingerprint 0000-0000-0000-0000-0000")[0]
+        == 48
+    )
+    assert village.run(f"directory admit-aggregator m/enrolment.json --fingerprint {heard}")[0] == 49
 
 
 def test_a_study_of_several_rounds_is_not_carried(village):
     village.aggregator()
     study = village.folder / "study.yaml"
     study.write_text(study.read_text().replace("one_round: true", "one_round: false"))
-    begun = f"study carry begin study.yaml --dir study --directory root/directory.json --aggregator ministry --root {village.root_key}"
-    code, said = village.run(begun)
+    code, said = village.run(village.beginning())
     assert code == 30
     assert "more than one round" in said
 
@@ -207,3 +205,15 @@ def test_people_so_few_that_nothing_opens_end_with_a_report(village):
     said = village.does("study carry add opened.json --dir study")
     assert "No number could be released" in said
     assert village.run("study carry add opened.json --dir study")[0] == 33
+
+
+@pytest.mark.slow
+def test_hospitals_with_databases_and_all_their_processes(tmp_path, monkeypatch, capsys):
+    """The same with real people's tables: extractor, sandboxed calculator, gate."""
+    village = Village(tmp_path, monkeypatch, capsys, databases=True)
+    village.numbers_brought()
+    village.does("aggregator add study/5-for-the-aggregator.json --dir ministry --out half.json")
+    village.does("study carry add half.json --dir study")
+    report = village.report()
+    (people,) = {row[2] for table in report.tables if table.name == "quartiles" for row in table.rows}
+    assert people == len(HOSPITALS) * PERSONS

@@ -5,10 +5,14 @@ import json
 import numpy as np
 
 from dure.hub.actions import log as log_actions
+from dure.study.kinds.base import Cohort
+from dure.study.kinds.distribution import Distribution
 from dure.study.protocol.batch import warning
 from dure.study.report import Report
+from dure.study.spec import ByHand
 from dure.wire.codec import decode
 from dure.wire.rules import Mode
+from tests.integration.conftest import EVERYONE
 
 
 def test_a_study_is_asked_answered_and_reported(served):
@@ -59,3 +63,12 @@ def test_by_hospital_reports_each(served):
     body = served.get(f"/v1/studies/{study.digest}/report", token)
     if body.status_code == 200:
         assert json.loads(body.content)["mode"] == "by_hospital"
+
+
+def test_what_is_carried_by_hand_is_not_offered(served):
+    token = served.user("ada@example.org")
+    question = Distribution(cohort=Cohort(name="everyone", circe=EVERYONE), one_round=True)
+    named = ByHand(aggregator="ministry", collector_key=bytes(32))
+    reply = served.submit(served.network.study(question=question, by_hand=named), token)
+    assert reply.status_code == 422
+    assert "carried by hand" in reply.json()["detail"]

@@ -46,7 +46,7 @@ def begin(
         key=keys.read(key),
         now=datetime.now(UTC),
     )
-    typer.echo(f"{made.file}: carry it to {made.to}.")
+    typer.echo(f"{made.file}: carry it to {made.to}. It waits for {made.waits.value}.")
 
 
 @app.command()
@@ -61,7 +61,7 @@ def add(
     """Take the files that were brought, and write the next, or the report."""
     made = by_hand.add(folder, files, without=without or (), key=keys.read(key), now=datetime.now(UTC))
     if made.report is None:
-        typer.echo(f"{made.file}: carry it to {made.to}.")
+        typer.echo(f"{made.file}: carry it to {made.to}. It waits for {made.waits.value}.")
         return
     page = Result(made.report, {}).to_html(made.file.with_suffix(".html"))
     terminal.show_report(made.report, Console())

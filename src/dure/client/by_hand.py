@@ -94,10 +94,11 @@ class Carrying:
 
 @dataclass(frozen=True, kw_only=True)
 class Made:
-    """What came of a step: the file to carry and to whom, or the report."""
+    """What came of a step: the file to carry, to whom, and what is waited for then; or the report."""
 
     file: Path
     to: str
+    waits: Wait
     report: Report | None = None
 
 
@@ -364,7 +365,7 @@ def _over(
     )
     _keep(folder / REPORT, encode(made))
     _keep(folder / STATE, encode(replace(state, waits=Wait.NOTHING)))
-    return Made(file=folder / REPORT, to="", report=made)
+    return Made(file=folder / REPORT, to="", waits=Wait.NOTHING, report=made)
 
 
 def _for_aggregator(
@@ -403,10 +404,10 @@ def _asked(state: Carrying, offer: RunOffer, tasks: tuple[Task, ...], now: datet
 
 
 def _made(folder: Path, state: Carrying, name: str, told: PollAnswer | ToAdd, *, to: str) -> Made:
-    """Keep where the study stands, then the file: a file that was lost is made again by no other list."""
-    _keep(folder / STATE, encode(state))
+    """Write the file, then where the study stands: after a crash in between, the same command makes the same step again."""
     _keep(folder / name, encode(told))
-    return Made(file=folder / name, to=to)
+    _keep(folder / STATE, encode(state))
+    return Made(file=folder / name, to=to, waits=state.waits)
 
 
 def _mails(state: Carrying, files: Sequence[Path]) -> list[Mail]:
