@@ -1,5 +1,6 @@
 """Every kind of study, once, on a hub and three nodes as processes: totals under masks are what the lab says without."""
 
+import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,11 +13,14 @@ from dure.demo import synth
 from dure.demo.network import Hospital, Network, Organisation
 from dure.engines import open_engine
 from dure.lab.run import Site, run
+from dure.node.budget import Budget
 from dure.node.config import AutoSign
+from dure.node.place import opened
 from dure.study.kinds import KINDS
+from dure.study.protocol.noised import cost
 from dure.study.report import Part
 from dure.wire.messages import Provenance
-from dure.wire.rules import Mode, Rules
+from dure.wire.rules import Mode, Noise, Rules
 
 STUDIES = Path(demo.__file__).parent / "studies"
 MAKER = Organisation(id="maker", name="Maker", email="a@maker.example", password="a long password")
@@ -91,3 +95,55 @@ def test_every_kind_under_masks(hospitals, tmp_path):
             assert report.tables == alone(study, hospitals).tables, study.title
             assert any(table.rows for table in report.tables), study.title
             assert report.methods, study.title
+
+
+@pytest.mark.slow
+def test_noise_that_one_board_wants(hospitals, tmp_path):
+    """All add it, and all pay; a second study is more than the smallest budget, and that board doesn't sign."""
+    first, second = asked("10_diabetes_prevalence.yaml"), asked("10_diabetes_prevalence.yaml")
+    auto = AutoSign(
+        kinds=("prevalence",), purposes=(first.purpose.value,), modes=(Mode.TOTAL,), askers=("maker",)
+    )
+    noise = Noise(epsilon=2.0, delta=1e-6)
+    net = Network(
+        tmp_path / "net",
+        hospitals=[
+            Hospital(
+                id=name,
+                name=name,
+                database=path,
+                rules=Rules(noise=noise if name == "h1" else None),
+                budget=Budget(epsilon=2.5 if name == "h1" else 20.0, delta=1e-6),
+                auto_sign=auto,
+            )
+            for name, path in hospitals.items()
+        ],
+        organisations=[MAKER],
+    )
+    with net, net.client("maker") as client:
+        digest = client.submit(first)
+        for _ in client.watch(digest):
+            net.check()
+        report = client.report(digest)
+        assert [part.part for part in report.participation] == [Part.ANSWERED] * 3
+        assert report.rules.noise == noise
+        told, exact = (
+            {table.name: table for table in each.tables} for each in (report, alone(first, hospitals))
+        )
+        ((step, numbers, deviation),) = told["noise"].rows
+        assert (step, numbers) == ("people", "people")
+        people, truth = told["overall"].rows[0][1], exact["overall"].rows[0][1]
+        assert abs(people - truth) < 8 * deviation
+        assert told["by_age"].rows != exact["by_age"].rows
+        for hospital in net.hospitals:
+            with opened(net.node_folder(hospital.id)) as place:
+                assert place.journal.spent() == pytest.approx(cost(first.question, noise, 3))
+                assert place.journal.populations() == []
+        digest = client.submit(second)
+        while True:
+            net.check()
+            states = {part.hospital: part.state for part in client.study(digest).parts}
+            if [states[name] for name in ("h2", "h3")] == ["signed"] * 2:
+                break
+            time.sleep(0.1)
+        assert states["h1"] == "offered"

@@ -30,6 +30,7 @@ from dure.hub.actions.accounts import UserRole
 from dure.node import config as node_config
 from dure.node import keys as node_keys
 from dure.node import operate
+from dure.node.budget import Budget
 from dure.node.config import AutoSign, NodeConfig
 from dure.node.place import opened
 from dure.wire.codec import encode
@@ -56,6 +57,7 @@ class Hospital:
 
     Attributes:
         auto_sign: its standing yes, so that nobody has to sign what fits it.
+        budget: what its noised answers may tell.
     """
 
     id: str
@@ -64,6 +66,7 @@ class Hospital:
     provenance: Provenance = Provenance.SYNTHETIC
     rules: Rules = Rules()  # noqa: RUF009 - frozen
     auto_sign: AutoSign | None = None
+    budget: Budget | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -248,6 +251,7 @@ class Network:
                 cdm=str(hospital.database.absolute()),
                 provenance=hospital.provenance,
                 rules=hospital.rules,
+                budget=hospital.budget,
             )
             folder = self.node_folder(hospital.id)
             operate.init(folder, told, code=self._codes[hospital.id], passphrase=None, say=_quiet)
