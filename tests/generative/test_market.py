@@ -49,6 +49,7 @@ PROGRAMME = Programme(
     ways=tuple(Way), opens=NOW, closes=NOW + timedelta(days=60), ends=NOW + timedelta(days=90), report_days=10,
 )  # fmt: skip
 WHICH, ACTOR = st.integers(0, DEALS - 1), st.sampled_from(ACTORS)
+WATCHERS = st.sampled_from([*ACTORS, PARTIES["aram"], PARTIES["aram"], ACTORS[-1], ACTORS[0]])
 HOSPITAL_SETS = st.sets(st.sampled_from(HOSPITALS), min_size=1).map(lambda names: tuple(sorted(names)))
 SPLITS = st.sampled_from([Split(rule=Rule.LISTED), Split(rule=Rule.EQUAL)])
 ROYALTIES = st.sampled_from([(), (Royalty(to="dasom", work="sha256:t", basis_points=333),)])
@@ -77,7 +78,7 @@ class Market(RuleBasedStateMachine):
             for n in range(DEALS)
         ]
         self.awards, self.revoked, self.banks, self.quotes = {}, set(), 0, 0
-        self.released, self.paid_in = {}, 0
+        self.released, self.paid_in, self.requests = {}, 0, DEALS
         self.bank(Account(heading=Heading.FUND, owner="nation"), 60_000_000)
         self.post(allot(PROGRAMME))
 
@@ -133,7 +134,7 @@ class Market(RuleBasedStateMachine):
             assert has >= won
             self.paid_in -= won
 
-    @rule(days=st.integers(1, 12))
+    @rule(days=st.sampled_from([1, 3, 12, 41]))
     def time_passes(self, days):
         self.now += timedelta(days=days)
 
@@ -161,21 +162,56 @@ class Market(RuleBasedStateMachine):
             envelope = countersign(deal.envelope, key(by.member if own else "thief"))
             self.attempt(which, deals.sign, envelope, BOOK, by=by, now=self.now)
 
-    @rule(which=WHICH, own=st.booleans())
-    def goes_the_whole_way(self, which, own):
-        """So that runs are reached often."""
-        deal, buyer = self.deals[which], ACTORS[0]
-        if deal.state == "open":
-            self.is_quoted(which, Way.PER_STUDY, Split(rule=Rule.EQUAL), (), not own, ACTORS[2], 2)
-        self.is_accepted(which, buyer, 40)
-        for actor in PARTIES.values():
-            self.is_signed(which, actor, True)
-        needed = self.deals[which].contract
-        if needed is not None:
-            self.bank(purse(BUYER), needed.quote.most_won)
-            self.applies_and_is_granted(which, 20_000_000)
-        self.is_funded(which, buyer)
-        self.runs(which, HOSPITALS, 30)
+    @rule(which=WHICH, steps=st.integers(1, 6), voucher=st.booleans())
+    def goes_on(self, which, steps, voucher):
+        """The steps that all hope for, so that every state is reached; a deal that is over is followed by another."""
+        for _ in range(steps):
+            deal = self.deals[which]
+            state = deal.contract_state if deal.state == "contracted" else deal.state
+            if state in {"closed", "withdrawn"}:
+                self.requests += 1
+                self.deals[which] = Deal(id=f"r-{self.requests}", buyer=BUYER, study=deal.study)
+            elif state == "open":
+                self.is_quoted(which, Way.PER_STUDY, Split(rule=Rule.EQUAL), (), voucher, ACTORS[2], 1)
+            elif state == "quoted":
+                self.is_accepted(which, ACTORS[0], 40)
+            elif state == "drawn":
+                for actor in PARTIES.values():
+                    self.is_signed(which, actor, True)
+            elif state == "signed":
+                self.bank(purse(BUYER), deal.contract.quote.most_won)
+                self.applies_and_is_granted(which, 6_000_000)
+                self.is_funded(which, ACTORS[0])
+            elif state == "active" and not any(run.state in deals.UNDER_WAY for run in deal.runs):
+                self.runs(which, HOSPITALS, 30)
+                self.time_does_its_part(which)
+            elif state == "active" and deal.runs[-1].state == "running":
+                self.is_released(which, 60, 3, False)
+            else:
+                self.is_settled(which)
+                self.time_does_its_part(which)
+
+    @rule(which=WHICH, what=st.sampled_from(["fail", "suspend", "revoke", "board", "time", "cancel"]))
+    def meets_with_a_setback(self, which, what):
+        """In mid-run, or when it is signed."""
+        for _ in range(12):
+            deal = self.deals[which]
+            if deal.state == "contracted" and deal.contract_state == "signed" and what == "cancel":
+                break
+            if deal.contract_state == "active" and deal.runs and deal.runs[-1].state == "running":
+                break
+            self.goes_on(which, 1, False)
+        if what == "fail":
+            self.run_ends(which, True, deals.fail)
+        elif what == "board":
+            self.a_board_revokes(which, "aram")
+        elif what == "time":
+            self.time_passes(41)
+            self.time_does_its_part(which)
+        elif what == "cancel":
+            self.somebody_steps_in(which, ACTORS[0], deals.cancel)
+        else:
+            self.somebody_steps_in(which, PARTIES["aram"], getattr(deals, what))
 
     @rule(which=WHICH, by=ACTOR)
     def is_funded(self, which, by):
@@ -232,18 +268,24 @@ class Market(RuleBasedStateMachine):
             else:
                 self.attempt(which, deals.drop, run.number, self.books)
 
-    @rule(which=WHICH, number=st.integers(1, 3), step=st.sampled_from([deals.fail, deals.stop]))
-    def run_ends(self, which, number, step):
+    @rule(which=WHICH, late=st.booleans(), step=st.sampled_from([deals.fail, deals.stop]))
+    def run_ends(self, which, late, step):
+        number = len(self.deals[which].runs) if late else 1
         if step is deals.fail:
             self.attempt(which, step, number)
         else:
             self.attempt(which, step, number, revoked=self.revoked, now=self.now)
 
-    @rule(which=WHICH, by=ACTOR, step=st.sampled_from([deals.suspend, deals.resume, deals.suspend, deals.resume, deals.revoke, deals.cancel, deals.withdraw]))  # fmt: skip
+    @rule(which=WHICH, by=WATCHERS, step=st.sampled_from([deals.suspend, deals.resume, deals.suspend, deals.resume, deals.revoke, deals.cancel]))  # fmt: skip
     def somebody_steps_in(self, which, by, step):
         named = {"now": self.now} if step is deals.resume else {}
         if self.attempt(which, step, by=by, **named) and self.deals[which].contract_state != "active":
             assert all(run.state != "running" for run in self.deals[which].runs)
+
+    @rule(which=WHICH, by=st.sampled_from(ACTORS[:2]))
+    def is_withdrawn(self, which, by):
+        if self.attempt(which, deals.withdraw, by=by):
+            assert by == ACTORS[0]
 
     @rule(which=WHICH)
     def time_does_its_part(self, which):
