@@ -29,11 +29,13 @@ from dure.hub.actions.accounts import UserRole
 from dure.hub.app import create_app
 from dure.hub.hub import Hub
 from dure.hub.settings import Settings
+from dure.node.draw import draw
 from dure.stats.base import Frame
 from dure.study.kinds import kind_of
 from dure.study.kinds.base import Cohort
 from dure.study.kinds.distribution import Distribution
 from dure.study.protocol.answer import message, remembered, through_gate
+from dure.study.protocol.noised import Noising
 from dure.study.protocol.player import Player, table
 from dure.study.spec import Purpose, Study
 from dure.wire.codec import decode, digest, encode
@@ -341,7 +343,9 @@ class Hospital:
         computed = step.statistic.local(frame, step.params, state)
         roster = {seat.hospital for seat in manifest.roster}
         memory = remembered(task, me=self.id, roster=roster, outside=roster)
-        told = message(through_gate(step, task, computed, rules=manifest.rules, memory=memory), task, self.id)
+        noising = Noising(question=study.question, hospitals=len(roster), draw=draw)
+        released = through_gate(step, task, computed, rules=manifest.rules, memory=memory, noising=noising)
+        told = message(released, task, self.id)
         return player.over(task, told) if manifest.masked and isinstance(told, Contribution) else told
 
     def _player(self, manifest: Manifest, study: Study) -> Player:

@@ -11,7 +11,7 @@ from dure.study.protocol.batch import warning
 from dure.study.report import Report
 from dure.study.spec import ByHand
 from dure.wire.codec import decode
-from dure.wire.rules import Mode
+from dure.wire.rules import Mode, Noise, Rules
 from tests.integration.conftest import EVERYONE
 
 
@@ -53,6 +53,24 @@ def test_events_tell_each_hospital_and_no_number(served):
     assert told[-1] == ("reported", None, "")
     later = served.get(f"/v1/studies/{study.digest}/events", token, after=numbers[-2]).json()
     assert len(later["events"]) == 1
+
+
+def test_an_asker_is_told_of_noise_before_the_run_and_in_the_report(served):
+    """One board of five wants it."""
+    token = served.user("ada@example.org")
+    noise = Noise(epsilon=2.0, delta=1e-6, colluders=1)
+    served.network.hospitals["byeol"].rules = Rules(noise=noise)
+    study = served.network.study()
+    served.submit(study, token)
+    served.turn_all()
+    found = served.get(f"/v1/studies/{study.digest}/events", token).json()
+    told = {event["hospital"]: event["detail"] for event in found["events"] if event["what"] == "signed"}
+    assert told.pop("byeol").startswith("It wants noise in all numbers: epsilon 2, delta 1e-06, with up to 1")
+    assert set(told.values()) == {""}
+    report = decode(Report, served.get(f"/v1/studies/{study.digest}/report", token).content, where="report")
+    assert report.rules.noise == noise
+    assert "noise" in {table.name for table in report.tables}
+    assert any(banner.startswith("Every number carries noise") for banner in report.banners)
 
 
 def test_by_hospital_reports_each(served):

@@ -9,6 +9,7 @@ from jinja2.ext import babel_extract
 
 from dure.govern.policy import FORBIDDEN_PURPOSES
 from dure.guard.register import REGISTER
+from dure.hub.actions.decisions import WANTS_NOISE
 from dure.look.words import Words, catalogue, choose
 from dure.study import assemble
 from dure.study.kinds import KINDS
@@ -55,6 +56,7 @@ def _said_by_the_protocol() -> set[str]:
         FEW_HOSPITALS,
         assemble.NOISED,
         assemble.NOISE_METHODS,
+        WANTS_NOISE,
     }
 
 

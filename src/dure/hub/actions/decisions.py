@@ -33,6 +33,7 @@ from dure.wire.rules import Mode
 log = logging.getLogger("dure.hub")
 WHERE = "body of POST /v1/node/decisions"
 SILENT = "Its board had not decided when the offer closed."
+WANTS_NOISE = "It wants noise in all numbers: epsilon {epsilon}, delta {delta}, with up to {colluders} colluding hospitals."
 
 
 def verify_decision(work: Work, envelope: Envelope, *, now: datetime) -> Permit | Decline:
@@ -77,7 +78,7 @@ def decide(
     if isinstance(decision, Permit):
         _fits(decision, study_of(row), directories.current(work, now=now))
     signed = isinstance(decision, Permit)
-    reason = decision.reason if isinstance(decision, Decline) else ""
+    reason = decision.reason if isinstance(decision, Decline) else _wants(decision)
     state, what = (PartState.SIGNED, What.SIGNED) if signed else (PartState.DECLINED, What.DECLINED)
     _set_part(work, part, state, reason, now=now, decision=envelope.digest, envelope=encode(envelope))
     work.record(
@@ -120,6 +121,16 @@ def _set_part(
 ) -> None:
     place = (parts.c.study == part.study) & (parts.c.hospital == part.hospital)
     work.write(update(parts).where(place).values(state=state.value, reason=reason, at=now, **more))
+
+
+def _wants(permit: Permit) -> str:
+    """What of a permit the asker should know before the run starts."""
+    noise = permit.rules.noise
+    if noise is None:
+        return ""
+    return WANTS_NOISE.format(
+        epsilon=f"{noise.epsilon:g}", delta=f"{noise.delta:g}", colluders=noise.colluders
+    )
 
 
 def _fits(permit: Permit, study: Study, directory: Directory) -> None:
