@@ -119,10 +119,14 @@ def requests(
 
 
 @app.command()
-def show(study: Study, folder: Dir) -> None:
-    """Say in plain words what a study asks, what for, and everything that would leave."""
+def show(
+    study: Study, folder: Dir, epsilon: Epsilon = None, delta: Delta = 1e-6, colluders: Colluders = 0
+) -> None:
+    """Say in plain words what a study asks, what for, and everything that would leave; with --epsilon, what noise would mean."""
     with opened(folder) as place:
-        operate.show(place, study, Console(), now=datetime.now(UTC))
+        noise = None if epsilon is None else Noise(epsilon=epsilon, delta=delta, colluders=colluders)
+        rules = operate.stricter(place.config.rules, None, None, None, noise)
+        operate.show(place, study, Console(), rules=rules, now=datetime.now(UTC))
 
 
 @app.command()

@@ -62,8 +62,11 @@ class Board:
         found = [self._pending(offer, now) for offer in self.place.journal.offers()]
         return [one for one in found if everything or (one.decision is None and not one.offer.closed)]
 
-    def request(self, name: str, *, now: datetime) -> Pending:
+    def request(self, name: str, *, now: datetime, rules: Rules | None = None) -> Pending:
         """The request whose digest is, or begins with, `name` (at least four digits; `sha256:` may be left out).
+
+        Args:
+            rules: stricter than the node's own, under which it is to be shown.
 
         Raises:
             NoSuchRequest: none, or several.
@@ -79,7 +82,7 @@ class Board:
                 where="STUDY",
                 mend="Copy the name from: dure node requests --all",
             )
-        return self._pending(found[0], now)
+        return self._pending(found[0], now, rules)
 
     def sign(
         self,
@@ -151,7 +154,7 @@ class Board:
             )
         return pending
 
-    def _pending(self, offer: Offer, now: datetime) -> Pending:
+    def _pending(self, offer: Offer, now: datetime, rules: Rules | None = None) -> Pending:
         request, fault = None, ""
         title = ""
         try:
@@ -159,7 +162,7 @@ class Board:
             directory = self.directory(now)
             study = verify_study(offer.envelope, directory, now=now, where="study")
             purse = Purse(budget=self.place.config.budget, spent=self.place.journal.spent())
-            request = describe(offer.study, study, directory, self.place.config.rules, purse)
+            request = describe(offer.study, study, directory, rules or self.place.config.rules, purse)
         except Problem as problem:
             fault = problem.what
         return Pending(

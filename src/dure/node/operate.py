@@ -129,11 +129,11 @@ def requests(place: Place, console: "Console", *, everything: bool, now: datetim
     print_requests(_board(place).requests(now=now, everything=everything), console)
 
 
-def show(place: Place, study: str, console: "Console", *, now: datetime) -> None:
-    """Print one request. Raises NoSuchRequest."""
+def show(place: Place, study: str, console: "Console", *, rules: Rules | None, now: datetime) -> None:
+    """Print one request, under the node's own rules or stricter ones. Raises NoSuchRequest."""
     from dure.node.plain_words import print_request
 
-    print_request(_board(place).request(study, now=now), console)
+    print_request(_board(place).request(study, now=now, rules=rules), console)
 
 
 def stricter(

@@ -114,8 +114,13 @@ def test_one_permit_may_want_noise(network, board):
     board.place = replace(board.place, config=replace(network.config, budget=Budget(epsilon=5.0, delta=1e-6)))
     noise = Noise(epsilon=1.0, delta=1e-6, colluders=1)
     rules = stricter(network.config.rules, None, None, None, noise)
+    digest = offered(network)
+    assert board.request(digest, now=network.clock()).request.noise == ()
+    shown = board.request(digest, now=network.clock(), rules=rules).request.noise
+    assert "epsilon 1 at delta 1e-06" in shown[0]
+    assert shown[-1].startswith("budget: epsilon 5 at delta 1e-06; spent 0.00, 1.00 after this")
     permit = board.sign(
-        offered(network), network.board_key, rules=rules, consent_by_hospital=False, now=network.clock()
+        digest, network.board_key, rules=rules, consent_by_hospital=False, now=network.clock()
     )
     assert permit.rules == Rules(noise=noise)
     assert "noise: epsilon 1, delta 1e-06, 1 colluders" in words(permit.rules)
