@@ -82,15 +82,22 @@ class Route:
     Attributes:
         takes, gives: headings of accounts that lose and that gain.
         joined: the attribute of the losing account that must equal that attribute of the gaining one; None: they are free.
+        shared: the attribute that all losing accounts must have in common.
     """
 
     takes: frozenset[Heading]
     gives: frozenset[Heading]
     joined: tuple[str, str] | None = None
+    shared: str | None = None
 
 
-def _route(takes: set[Heading], gives: set[Heading], joined: tuple[str, str] | None = None) -> Route:
-    return Route(takes=frozenset(takes), gives=frozenset(gives), joined=joined)
+def _route(
+    takes: set[Heading],
+    gives: set[Heading],
+    joined: tuple[str, str] | None = None,
+    shared: str | None = None,
+) -> Route:
+    return Route(takes=frozenset(takes), gives=frozenset(gives), joined=joined, shared=shared)
 
 
 ROUTES = {
@@ -100,7 +107,7 @@ ROUTES = {
     Cause.AWARD: _route({Heading.PROGRAMME}, {Heading.CREDIT}, ("owner", "matter")),
     Cause.HOLD: _route({Heading.PURSE}, {Heading.HELD}, ("owner", "owner")),
     Cause.HOLD_CREDIT: _route({Heading.CREDIT}, {Heading.HELD_CREDIT}, ("owner", "owner")),
-    Cause.SETTLE: _route({Heading.HELD, Heading.HELD_CREDIT}, {Heading.PURSE, Heading.VAT}),
+    Cause.SETTLE: _route({Heading.HELD, Heading.HELD_CREDIT}, {Heading.PURSE, Heading.VAT}, shared="matter"),
     Cause.RETURN: _route({Heading.HELD}, {Heading.PURSE}, ("owner", "owner")),
     Cause.RETURN_CREDIT: _route({Heading.HELD_CREDIT}, {Heading.CREDIT}, ("owner", "owner")),
     Cause.LAPSE: _route({Heading.CREDIT}, {Heading.PROGRAMME}, ("matter", "owner")),
@@ -216,6 +223,10 @@ def _apply(movement: Movement, balances: MutableMapping[Account, int]) -> None:
         balances[account] = balance
     if route.joined is not None and (ends[0] != ends[1] or len(ends[0]) != 1):
         _refuse("The accounts don't belong together.", movement)
+    if route.shared is not None:
+        losing = [posting.account for posting in movement.postings if posting.won < 0]
+        if len({getattr(account, route.shared) for account in losing}) > 1:
+            _refuse("The accounts don't belong together.", movement)
 
 
 def _way(posting: Posting) -> str:

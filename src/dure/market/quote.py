@@ -5,14 +5,19 @@ did cost (`settlement`), the signatures (`contract`).
 """
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import NoReturn
 
 from dure.market.bill import Bill, bill
-from dure.market.prices import REPEATED, TIER, WHOLE, Fee, PriceList, Way
+from dure.market.prices import REPEATED, TIER, WHOLE, PriceList, Way, open_fee, open_price_list
 from dure.market.problems import BadTerms
 from dure.market.shares import Split
 from dure.wire.codec import Moment, message
+from dure.wire.directory import Directory
+from dure.wire.envelope import Envelope
 from dure.wire.rules import Mode
+
+LONGEST = 200
 
 
 @message
@@ -97,6 +102,12 @@ class Quote:
 
     def check(self) -> None:
         """Raise BadTerms where it contradicts itself."""
+        if any(not word or not word.isprintable() or len(word) > LONGEST for word in self._words()):
+            _bad(
+                "A word of it is empty, longer than 200 letters, or has letters that can't be seen.",
+                "words",
+                "Write ids and names in letters that a reader of the contract sees.",
+            )
         names = [offer.hospital for offer in self.offers]
         if not names or len(set(names)) != len(names):
             _bad("A quote has one line for each of its hospitals.", "offers", "Name each hospital once.")
@@ -135,6 +146,21 @@ class Quote:
                     "way",
                     "Ask fewer hospitals, or buy it per study.",
                 )
+
+    def _words(self) -> tuple[str, ...]:
+        """All text that comes into the contract as it is: a line break in it could look like an article."""
+        split, voucher = self.split, self.voucher
+        return (
+            self.id,
+            self.buyer,
+            self.intermediary,
+            self.fee,
+            *(() if self.study is None else (self.study,)),
+            *(word for offer in self.offers for word in (offer.hospital, offer.price_list)),
+            *(word for royalty in self.royalties for word in (royalty.to, royalty.work)),
+            *(() if voucher is None else (voucher.award, voucher.programme)),
+            *(word for word in (split.table, split.low, split.high) if word),
+        )
 
     @property
     def most(self) -> Bill:
@@ -186,20 +212,35 @@ def offer(
     )
 
 
-def matches(quote: Quote, lists: Mapping[str, PriceList], fee: Fee, people: Mapping[str, int | None]) -> None:
-    """Raise BadTerms where a quote isn't what the signed lists and the published profiles give.
+def matches(
+    quote: Quote,
+    lists: Mapping[str, Envelope],
+    fee: Envelope,
+    people: Mapping[str, int | None],
+    directory: Directory,
+    *,
+    now: datetime,
+) -> None:
+    """Raise where a quote isn't what the signed lists and the published profiles give.
 
     Args:
-        lists: by hospital, opened.
+        lists: signed price lists, by hospital.
+        fee: the intermediary's signed fee.
         people: what boards published, by hospital.
+
+    Raises:
+        BadTerms: the quote says other than they do, or they are over.
+        Forged, Untrusted: a signature or a member.
     """
     quote.check()
     for line in quote.offers:
         here = line.hospital
+        envelope = lists[here]
+        listed = open_price_list(envelope, directory, now=now, where=f"price list of {here}")
         expected = offer(
             quote.way,
-            lists[here],
-            digest=line.price_list,
+            listed,
+            digest=envelope.digest,
             blocks=line.blocks,
             split=quote.split,
             people_about=people.get(here),
@@ -210,8 +251,10 @@ def matches(quote: Quote, lists: Mapping[str, PriceList], fee: Fee, people: Mapp
                 here,
                 "Quote by the list that is signed.",
             )
-    if (fee.intermediary, fee.basis_points, fee.least_won) != (
+    asked = open_fee(fee, directory, now=now, where="fee")
+    if (asked.intermediary, fee.digest, asked.basis_points, asked.least_won) != (
         quote.intermediary,
+        quote.fee,
         quote.fee_basis_points,
         quote.fee_least_won,
     ):

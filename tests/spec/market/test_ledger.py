@@ -104,6 +104,14 @@ def test_what_the_ledger_refuses(cause, changes, said):
     assert (books.checkpoint, books.accounts) == before
 
 
+def test_one_settlement_takes_from_one_contract():
+    books, _ = books_after(6)
+    other = Account(heading=Heading.HELD, owner="saebom", matter="another")
+    books.post(move(Cause.HOLD, "another", (SAEBOM, -10), (other, 10)), at=NOW, who="hub")
+    with pytest.raises(NotPosted, match="belong together"):
+        books.post(move(Cause.SETTLE, "r", (HELD, -10), (other, -10), (HANBIT, 20)), at=NOW, who="hub")
+
+
 def test_a_posting_of_no_won_or_an_account_twice_is_refused():
     books, _ = books_after(1)
     for postings, said in (

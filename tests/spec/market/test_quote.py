@@ -101,6 +101,16 @@ SELF = quote(Way.SELF_SERVE)
         (quote(royalties=(replace(TEMPLATE, basis_points=9_300),)), "above the hospitals' prices"),
         (quote(royalties=(replace(TEMPLATE, basis_points=-1),)), "below 0"),
         (quote(royalties=(TEMPLATE, TEMPLATE)), "stands twice"),
+        (quote(id=""), "A word of it"),
+        (quote(id="q-1\n\n10. The buyer pays nothing"), "A word of it"),
+        (quote(study="sha256:\u202estudy"), "A word of it"),
+        (quote(buyer="s" * 201), "A word of it"),
+        (quote(royalties=(replace(TEMPLATE, work="a\rb"),)), "A word of it"),
+        (quote(voucher=replace(VOUCHER, award="a\tb")), "A word of it"),
+        (
+            quote(mode=Mode.BY_HOSPITAL, split=Split(rule=Rule.SHAPLEY, table="t\n", low="l", high="h")),
+            "A word of it",
+        ),
         (quote(intermediary="saebom"), "neither buys nor sells"),
         (quote(intermediary="aram"), "neither buys nor sells"),
         (quote(voucher=replace(VOUCHER, basis_points=0)), "voucher pays"),
@@ -120,12 +130,16 @@ BANDS = Split(rule=Rule.BANDS, bands=(Band(people=0, weight=1), Band(people=100_
 
 
 def lists():
-    return {name: price_list(name) for name in HOSPITALS}
+    return {name: seal(price_list(name), "price-list", key(name)) for name in HOSPITALS}
+
+
+def held_against(made, signed=None, fee=FEE, people=PEOPLE, now=NOW):
+    matches(made, signed or lists(), seal(fee, "fee", key("narae")), people, directory(), now=now)
 
 
 def test_a_quote_is_held_against_what_was_signed_and_published():
-    matches(quote(), lists(), FEE, PEOPLE)
-    matches(quote(split=BANDS), lists(), FEE, PEOPLE)
+    held_against(quote())
+    held_against(quote(split=BANDS))
     assert [line.weight for line in quote(split=BANDS).offers] == [2, 2, 1]
 
 
@@ -134,6 +148,11 @@ def test_a_quote_is_held_against_what_was_signed_and_published():
     [
         (lambda one: replace(one, fee_basis_points=700), "fee"),
         (lambda one: replace(one, fee_least_won=0), "fee"),
+        (lambda one: replace(one, fee="sha256:other"), "fee"),
+        (
+            lambda one: replace(one, offers=(replace(one.offers[0], price_list="sha256:other"),)),
+            "line of aram",
+        ),
         (lambda one: replace(one, offers=(replace(one.offers[0], won=1),)), "line of aram"),
         (lambda one: replace(one, offers=(replace(one.offers[0], covers=60),)), "line of aram"),
         (lambda one: replace(one, offers=(replace(one.offers[0], weight=5),)), "line of aram"),
@@ -141,7 +160,18 @@ def test_a_quote_is_held_against_what_was_signed_and_published():
 )
 def test_a_quote_that_says_other_than_the_signed_lists_is_refused(change, said):
     with pytest.raises(BadTerms, match=said):
-        matches(change(quote(split=BANDS)), lists(), FEE, PEOPLE)
+        held_against(change(quote(split=BANDS)))
+
+
+def test_a_quote_by_lists_that_are_over_forged_or_of_other_profiles_is_refused():
+    with pytest.raises(BadTerms, match="It holds from"):
+        held_against(quote(), now=YEAR)
+    with pytest.raises(Forged):
+        held_against(quote(), lists() | {"byeol": seal(price_list("byeol"), "price-list", key("aram"))})
+    with pytest.raises(BadTerms, match="line of aram"):
+        held_against(quote(), lists() | {"aram": seal(price_list("byeol"), "price-list", key("byeol"))})
+    with pytest.raises(BadTerms, match="line of chorok"):
+        held_against(quote(split=BANDS), people={**PEOPLE, "chorok": 100_000})
 
 
 def test_a_hospital_without_a_price_is_left_out_by_name():
