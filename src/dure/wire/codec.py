@@ -7,7 +7,6 @@ Not responsible for: signatures (`envelope`), content ids (`digest`) of things t
 import hashlib
 import json
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NoReturn, TypeVar, dataclass_transform
 
@@ -116,18 +115,19 @@ def _too_deep(where: str) -> Malformed:
 
 
 def _depth(value: Any) -> int:
-    deepest, rest = 0, [(value, 1)]
-    while rest:
-        item, level = rest.pop()
-        deepest = max(deepest, level)
-        if level > MAX_DEPTH:
+    """How many levels there are, looked at level by level; one more than MAX_DEPTH where there are more."""
+    depth, level = 1, [value]
+    while depth <= MAX_DEPTH:
+        level = [
+            child
+            for item in level
+            if isinstance(item, (dict, list))
+            for child in (item.values() if isinstance(item, dict) else item)
+        ]
+        if not level:
             break
-        children: Callable[[], Any] | None = item.values if isinstance(item, dict) else None
-        if children is not None:
-            rest.extend((child, level + 1) for child in children())
-        elif isinstance(item, list):
-            rest.extend((child, level + 1) for child in item)
-    return deepest
+        depth += 1
+    return depth
 
 
 def digest(data: bytes) -> str:

@@ -7,7 +7,7 @@ signatures and permits (checked before an event is made), sending tasks, keeping
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
-from functools import reduce
+from functools import lru_cache, reduce
 from typing import Any
 
 import numpy as np
@@ -20,7 +20,7 @@ from dure.guard.noise import settled
 from dure.guard.register import BOUNDS, CONSISTENT, LAWFUL_STATE, LEAST_HOSPITALS, MASKS, NOISE
 from dure.stats.base import BadState, Done, Released
 from dure.study.kinds import kind_of
-from dure.study.kinds.base import NETWORK, Step
+from dure.study.kinds.base import NETWORK, Kind, Step
 from dure.study.protocol import handshake
 from dure.study.protocol.batch import AGREES, HANDSHAKES, MASKED
 from dure.study.protocol.carry import collect, read
@@ -566,7 +566,13 @@ def _next_step(study: Study, run: Run, step: Step) -> Run:
 
 
 def _steps(study: Study) -> tuple[Step, ...]:
-    return kind_of(study.question).steps(study.question)
+    return _made(kind_of(study.question), encode(study.question))
+
+
+@lru_cache(maxsize=8)
+def _made(kind: Kind[Any], question: bytes) -> tuple[Step, ...]:
+    """A question's steps, with their layouts once they were needed: a run asks for them at every event."""
+    return kind.steps(decode(kind.spec, question, where="question"))
 
 
 def _add_counts(numbers: dict[str, bytes], size: int) -> Support:
