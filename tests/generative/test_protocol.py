@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from dure.guard.neighbours import threshold
 from dure.stats.base import Frame
 from dure.study.kinds import kind_of
 from dure.study.kinds.base import NETWORK, Cohort
@@ -17,6 +18,7 @@ from dure.study.kinds.distribution import Distribution
 from dure.study.kinds.feasibility import Feasibility
 from dure.study.protocol import advance, open_run, pending
 from dure.study.protocol.answer import message, remembered, through_gate
+from dure.study.protocol.noised import Noising
 from dure.study.protocol.party import MaskRefused
 from dure.study.protocol.player import Player, table
 from dure.study.protocol.run import FINAL, Expired, Run, Stage, compose
@@ -26,7 +28,7 @@ from dure.wire import ring
 from dure.wire.codec import decode, digest, encode
 from dure.wire.envelope import public_text
 from dure.wire.messages import Acceptance, Contribution, Exchange, Permit, Provenance, Refusal
-from dure.wire.rules import RULES_OFF, Mode, Rules
+from dure.wire.rules import RULES_OFF, Mode, Noise, Rules
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 CIRCE = json.loads((Path(__file__).parents[1] / "data" / "circe" / "celecoxib.json").read_text())
@@ -120,9 +122,14 @@ class World:
         step.statistic.judge(step.params, state)
         answer = step.statistic.local(self.frames[hospital], step.params, state)
         memory = remembered(task, me=hospital, roster=self.run.roster, outside=self.run.roster)
-        released = through_gate(step, task, answer, rules=self.run.rules, memory=memory)
+        noising = Noising(question=self.study.question, hospitals=len(self.run.roster), draw=self.draw)
+        released = through_gate(step, task, answer, rules=self.run.rules, memory=memory, noising=noising)
         told = self.lie(message(released, task, hospital))
         return player.over(task, told) if self.run.masked and isinstance(told, Contribution) else told
+
+    def draw(self, scale, size):
+        """Noise from a known seed, which no hospital should use."""
+        return np.rint(self.rng.normal(0, scale, size)).astype(np.int64)
 
     def apply(self, event):
         self.run = decode(Run, encode(advance(self.study, self.run, event, now=NOW)), where="test")
@@ -139,6 +146,28 @@ class World:
 def test_any_schedule(name, mode, seed):
     schedule = np.random.default_rng(seed)
     world = World(QUESTIONS[name], mode, Rules(), seed, int(schedule.integers(3, 6)))
+    scheduled(world, schedule)
+    if mode is Mode.TOTAL and len(world.frames) - len(world.run.dropped) < 3:
+        assert all(o.result is None for o in world.run.outcomes) or world.run.step > 0
+    if name == "feasibility" and mode is Mode.TOTAL:
+        _never_small(world)
+
+
+@pytest.mark.parametrize("name", QUESTIONS)
+@pytest.mark.parametrize("seed", range(8))
+def test_any_schedule_with_noise(name, seed):
+    """It ends, keeps nothing for the ledger, and shows no sum of fewer hospitals than the noise was reckoned for."""
+    schedule = np.random.default_rng(seed)
+    rules = Rules(noise=Noise(epsilon=8.0, delta=1e-6))
+    world = World(QUESTIONS[name], Mode.TOTAL, rules, seed, int(schedule.integers(3, 8)))
+    scheduled(world, schedule)
+    assert world.run.answered == ()
+    for outcome in world.run.outcomes:
+        assert outcome.result is None or len(outcome.hospitals) >= threshold(len(world.frames))
+
+
+def scheduled(world, schedule):
+    """Answers in any order, repeats, refusals and passed deadlines, until the run ends."""
     for _ in range(600):
         if world.run.stage in FINAL:
             break
@@ -161,10 +190,6 @@ def test_any_schedule(name, mode, seed):
         elif (event := world.event(hospital)) is not None:
             world.apply(event)
     assert world.run.stage in FINAL
-    if mode is Mode.TOTAL and len(world.frames) - len(world.run.dropped) < 3:
-        assert all(o.result is None for o in world.run.outcomes) or world.run.step > 0
-    if name == "feasibility" and mode is Mode.TOTAL:
-        _never_small(world)
 
 
 def _never_small(world):
