@@ -188,6 +188,40 @@ def test_the_root_lists_no_hospital_and_no_asker_as_a_second_body(village):
     assert village.run(f"directory admit-aggregator m/enrolment.json --fingerprint {heard}")[0] == 49
 
 
+def test_an_aggregator_adds_only_what_is_meant_for_it(village):
+    """Not a study of another body's, nor under a directory that is older than one seen, nor with keys that others can read."""
+    old = (village.folder / "root" / "directory.json").read_bytes()
+    village.people_brought()
+    file = "study/3-for-the-aggregator.json"
+    village.does(f"aggregator keys --dir other --id other --name other --root {village.root_key}")
+    assert village.run(f"aggregator add {file} --dir other --out x.json")[0] == 45
+    assert (
+        village.run(f"aggregator keys --dir other --id other --name other --root {village.root_key}")[0] == 39
+    )
+    (village.folder / "other" / "body.key").chmod(0o644)
+    assert village.run(f"aggregator add {file} --dir other --out x.json")[0] == 39
+    told = json.loads((village.folder / file).read_bytes())
+    told["directory"] = json.loads(old)
+    (village.folder / "rolled-back.json").write_text(json.dumps(told))
+    village.does(f"aggregator add {file} --dir ministry --out opened.json")
+    assert village.run("aggregator add rolled-back.json --dir ministry --out x.json")[0] == 54
+
+
+def test_an_aggregator_adds_a_run_once(village):
+    """The asker has its half signed over three hospitals, after one over four: the two would subtract to the fourth."""
+    village.people_brought()
+    whole = (village.folder / "study" / "by-hand.json").read_bytes()
+    add = "aggregator add study/3-for-the-aggregator.json --dir ministry --out opened.json"
+    state = json.loads(whole)
+    state["waits"], state["people"] = "the hospitals' people", {}
+    village.does(add)
+    (village.folder / "study" / "by-hand.json").write_text(json.dumps(state))
+    village.does("study carry add aram.json byeol.json chorok.json --dir study --without dalbit")
+    code, said = village.run(add)
+    assert code == 37
+    assert "would subtract" in said
+
+
 def test_a_study_of_several_rounds_is_not_carried(village):
     village.aggregator()
     study = village.folder / "study.yaml"
