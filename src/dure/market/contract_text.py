@@ -20,13 +20,13 @@ WAYS = {
     "en": {
         Way.PER_STUDY: "one report of the study {study}",
         Way.SUBSCRIPTION: "{deliveries} reports of studies that the buyer submits",
-        Way.STANDING: "{deliveries} reports of the study {study}, asked again and again",
+        Way.STANDING: "{deliveries} reports of the study {study}, asked again every {months} months",
         Way.SELF_SERVE: "one report of the study {study}, at fixed prices",
     },
     "ko": {
         Way.PER_STUDY: "연구 {study}의 보고서 1건",
         Way.SUBSCRIPTION: "구매자가 제출하는 연구의 보고서 {deliveries}건",
-        Way.STANDING: "반복하여 요청하는 연구 {study}의 보고서 {deliveries}건",
+        Way.STANDING: "{months}개월마다 다시 요청하는 연구 {study}의 보고서 {deliveries}건",
         Way.SELF_SERVE: "고정 가격에 의한 연구 {study}의 보고서 1건",
     },
 }
@@ -144,7 +144,9 @@ def text(quote: Quote, ends: datetime, language: Language) -> str:
         buyer=quote.buyer,
         hospitals=", ".join(offer.hospital for offer in quote.offers),
         intermediary=quote.intermediary,
-        subject=WAYS[language][quote.way].format(study=quote.study, deliveries=quote.deliveries),
+        subject=WAYS[language][quote.way].format(
+            study=quote.study, deliveries=quote.deliveries, months=quote.every_months
+        ),
         mode=quote.mode,
         prices="\n".join(prices),
         tax=_percent(TAX),

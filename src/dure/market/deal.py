@@ -26,6 +26,7 @@ from dure.market.settlement import (
     purse,
     settle,
 )
+from dure.market.standing import due
 from dure.market.states import (
     ACTIVE,
     ALL_SETTLED,
@@ -34,6 +35,7 @@ from dure.market.states import (
     BROKEN,
     CONTRACT,
     DELIVERY,
+    DUE,
     ELSEWHERE,
     ENOUGH,
     IN_TIME,
@@ -226,8 +228,11 @@ def start(
     holds = set()
     if deal.contract_state == "active" and now < contract.ends:
         holds.add(ACTIVE)
-    if sum(one.state in COUNTED for one in deal.runs) < contract.quote.deliveries:
+    asked = sum(one.state in COUNTED for one in deal.runs)
+    if asked < contract.quote.deliveries:
         holds.add(NOT_ALL)
+    if now >= due(contract.drawn, contract.quote.every_months, asked):
+        holds.add(DUE)
     if _live(contract, run, revoked, now):
         holds.add(PERMITS)
     state = judge(DELIVERY, run.state, "run", by=Party.HUB, holds=holds).target

@@ -4,7 +4,7 @@ Responsible for: the quote, what it costs, whether a voucher pays part of it. No
 did cost (`settlement`), the signatures (`contract`).
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import NoReturn
 
@@ -12,6 +12,7 @@ from dure.market.bill import Bill, bill
 from dure.market.prices import REPEATED, TIER, WHOLE, PriceList, Way, open_fee, open_price_list
 from dure.market.problems import BadTerms
 from dure.market.shares import Split
+from dure.market.works import open_work
 from dure.wire.codec import Moment, message
 from dure.wire.directory import Directory
 from dure.wire.envelope import Envelope
@@ -49,7 +50,7 @@ class Royalty:
     """What an author gets of each delivery, on top of the hospitals' prices.
 
     Attributes:
-        work: what it is for: the digest of a template, of an agreement.
+        work: what it is for: the digest of the signed `works.Work`.
     """
 
     to: str
@@ -78,6 +79,7 @@ class Quote:
     Attributes:
         study: digest of the study; None in a subscription, which is for any of the buyer's.
         deliveries: released reports that are paid for.
+        every_months: how often a standing query is asked; 0 for all else.
         fee_basis_points, fee_least_won: the intermediary's fee, by its list with the digest `fee`.
         voucher: None: the buyer pays all.
         until: after this it can't be accepted.
@@ -90,6 +92,7 @@ class Quote:
     study: str | None
     mode: Mode
     deliveries: int
+    every_months: int
     offers: tuple[Offer, ...]
     fee: str
     fee_basis_points: int
@@ -121,6 +124,12 @@ class Quote:
             _bad("A subscription is for any study, all else for one.", "study", "Name the study, or none.")
         if self.deliveries < 1 or (self.deliveries > 1 and self.way not in REPEATED):
             _bad(f"{self.deliveries} deliveries {self.way}.", "deliveries", "Buy one, or buy otherwise.")
+        if (self.way is Way.STANDING) != (self.every_months > 0) or not 0 <= self.every_months <= 12:
+            _bad(
+                "A standing query is asked every 1 to 12 months, all else once.",
+                "every_months",
+                "Say how often.",
+            )
         if not self.issued < self.until:
             _bad("It ends before it is issued.", "until", "Give a later date.")
         parts = [self.fee_basis_points, *(royalty.basis_points for royalty in self.royalties)]
@@ -216,16 +225,18 @@ def matches(
     quote: Quote,
     lists: Mapping[str, Envelope],
     fee: Envelope,
+    works: Iterable[Envelope],
     people: Mapping[str, int | None],
     directory: Directory,
     *,
     now: datetime,
 ) -> None:
-    """Raise where a quote isn't what the signed lists and the published profiles give.
+    """Raise where a quote isn't what the signed lists, fees and works and the published profiles give.
 
     Args:
         lists: signed price lists, by hospital.
         fee: the intermediary's signed fee.
+        works: those that its royalties are for, signed.
         people: what boards published, by hospital.
 
     Raises:
@@ -263,6 +274,15 @@ def matches(
             "fee",
             "Quote by the fee that is signed.",
         )
+    offered = {envelope.digest: open_work(envelope, directory, now=now, where="work") for envelope in works}
+    for royalty in quote.royalties:
+        work = offered.get(royalty.work)
+        if work is None or (work.author, work.basis_points) != (royalty.to, royalty.basis_points):
+            _bad(
+                "A royalty isn't what its work's author asks.",
+                royalty.to,
+                "Quote by the work that is signed.",
+            )
 
 
 def _bad(what: str, where: str, mend: str) -> NoReturn:

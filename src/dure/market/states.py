@@ -80,6 +80,7 @@ ACTIVE = _condition(
 NOT_ALL = _condition(
     "a delivery is left", "All deliveries of the contract are under way or settled.", "Make a new contract."
 )
+DUE = _condition("it is due", "The standing query isn't due yet.", "Wait for its day.")
 PERMITS = _condition(
     "each hospital's permit is live",
     "A permit is missing, over, revoked, or for another study.",
@@ -188,7 +189,7 @@ DELIVERY = Table(
     thing="delivery",
     start="asked",
     transitions=_steps(
-        ("asked", "run", "running", _HUB, (ACTIVE, NOT_ALL, PERMITS)),
+        ("asked", "run", "running", _HUB, (ACTIVE, NOT_ALL, DUE, PERMITS)),
         ("running", "release", "released", _HUB, (PERMITS, RELEASED, UNSETTLED)),
         ("running", "fail", "failed", _HUB, ()),
         ("running", "stop", "stopped", _HUB, (BROKEN,)),

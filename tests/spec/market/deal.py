@@ -83,6 +83,7 @@ def quote(way=Way.PER_STUDY, split=LISTED, prices=PRICES, hospitals=HOSPITALS, *
         study=None if way is Way.SUBSCRIPTION else "sha256:study",
         mode=Mode.TOTAL,
         deliveries=1,
+        every_months=3 if way is Way.STANDING else 0,
         offers=offers,
         fee=seal(FEE, "fee", key("narae")).digest,
         fee_basis_points=FEE.basis_points,

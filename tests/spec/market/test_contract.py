@@ -24,6 +24,7 @@ QUOTES = {
     "per study": quote(),
     "subscription": quote(Way.SUBSCRIPTION, deliveries=12),
     "standing": quote(Way.STANDING, deliveries=4),
+    "standing, yearly": quote(Way.STANDING, deliveries=4, every_months=12),
     "self-serve": quote(Way.SELF_SERVE),
     "voucher": quote(voucher=Voucher(award="award-1", programme="start-ups")),
     "royalty": quote(royalties=(Royalty(to="dasom", work="sha256:template", basis_points=525),)),

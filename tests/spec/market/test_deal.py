@@ -118,12 +118,15 @@ def test_from_a_request_to_won():
     assert market.books.balance(purse("saebom")) == 10_000_000 - 3_564_000
 
 
-def test_a_standing_query_delivers_again_and_again_and_the_rest_goes_back():
+def test_a_standing_query_delivers_every_quarter_and_the_rest_goes_back():
     market = Market(quote(Way.STANDING, deliveries=4)).active()
-    for number in (1, 2, 3):
-        market.do(deals.start, STUDY, ALL, revoked=(), now=NOW)
-        quarter = replace(report(numbers(5)), finished=NOW + timedelta(days=90 * number))
-        market.do(deals.release, number, quarter, market.books, revoked=(), now=NOW)
+    for number, day in ((1, NOW), (2, NOW + timedelta(days=92)), (3, NOW + timedelta(days=184))):
+        if number > 1:
+            with pytest.raises(NotNow, match="isn't due yet"):
+                market.do(deals.start, STUDY, ALL, revoked=(), now=day - timedelta(seconds=1))
+        market.do(deals.start, STUDY, ALL, revoked=(), now=day)
+        quarter = replace(report(numbers(5)), finished=day)
+        market.do(deals.release, number, quarter, market.books, revoked=(), now=day)
         market.do(deals.pay, number, market.books)
     market.do(deals.expire, now=YEAR).do(deals.close, market.books)
     assert market.states == ("closed", "closed", "settled", "settled", "settled")
@@ -278,8 +281,8 @@ def test_one_report_is_paid_once_whatever_contract_it_is_brought_under():
         third.running().do(deals.release, 1, report(numbers(5)), third.books, revoked=(), now=NOW)
 
 
-def test_a_standing_query_s_report_counts_for_one_delivery():
-    market = Market(quote(Way.STANDING, deliveries=2)).active()
+def test_a_subscription_s_report_counts_for_one_delivery():
+    market = Market(quote(Way.SUBSCRIPTION, deliveries=2)).active()
     for _ in range(2):
         market.do(deals.start, STUDY, ALL, revoked=(), now=NOW)
     market.do(deals.release, 1, report(numbers(5)), market.books, revoked=(), now=NOW)

@@ -12,10 +12,11 @@ from dure.market.prices import Price, Way, open_fee, open_price_list
 from dure.market.problems import BadTerms
 from dure.market.quote import Offer, Royalty, Voucher, matches
 from dure.market.shares import Band, Rule, Split
+from dure.market.works import Work
 from dure.wire.codec import decode, encode
 from dure.wire.envelope import Forged, seal
 from dure.wire.rules import Mode
-from tests.spec.market.deal import FEE, HOSPITALS, NOW, PEOPLE, YEAR, directory, key, price_list, quote
+from tests.spec.market.deal import FEE, HOSPITALS, LATER, NOW, PEOPLE, YEAR, directory, key, price_list, quote
 
 TEMPLATE = Royalty(to="dasom", work="sha256:template", basis_points=500)
 VOUCHER = Voucher(award="award-1", programme="start-ups")
@@ -97,6 +98,9 @@ SELF = quote(Way.SELF_SERVE)
         (quote(deliveries=0), "0 deliveries"),
         (quote(deliveries=2), "2 deliveries per-study"),
         (replace(SELF, deliveries=2), "2 deliveries self-serve"),
+        (quote(every_months=3), "every 1 to 12 months"),
+        (quote(Way.STANDING, every_months=0), "every 1 to 12 months"),
+        (quote(Way.STANDING, every_months=13), "every 1 to 12 months"),
         (quote(until=NOW), "ends before"),
         (quote(royalties=(replace(TEMPLATE, basis_points=9_300),)), "above the hospitals' prices"),
         (quote(royalties=(replace(TEMPLATE, basis_points=-1),)), "below 0"),
@@ -133,8 +137,13 @@ def lists():
     return {name: seal(price_list(name), "price-list", key(name)) for name in HOSPITALS}
 
 
-def held_against(made, signed=None, fee=FEE, people=PEOPLE, now=NOW):
-    matches(made, signed or lists(), seal(fee, "fee", key("narae")), people, directory(), now=now)
+WORK = Work(author="dasom", title="Atopic skin", content="sha256:x", basis_points=500, since=NOW, until=LATER)
+SIGNED = seal(WORK, "work", key("dasom"))
+OF_WORK = Royalty(to="dasom", work=SIGNED.digest, basis_points=500)
+
+
+def held_against(made, signed=None, fee=FEE, people=PEOPLE, now=NOW, works=(SIGNED,)):
+    matches(made, signed or lists(), seal(fee, "fee", key("narae")), works, people, directory(), now=now)
 
 
 def test_a_quote_is_held_against_what_was_signed_and_published():
@@ -172,6 +181,27 @@ def test_a_quote_by_lists_that_are_over_forged_or_of_other_profiles_is_refused()
         held_against(quote(), lists() | {"aram": seal(price_list("byeol"), "price-list", key("byeol"))})
     with pytest.raises(BadTerms, match="line of chorok"):
         held_against(quote(split=BANDS), people={**PEOPLE, "chorok": 100_000})
+
+
+def test_a_royalty_is_what_the_signed_work_says():
+    held_against(quote(royalties=(OF_WORK,)))
+    for wrong in (
+        replace(OF_WORK, basis_points=499),
+        replace(OF_WORK, to="narae"),
+        replace(OF_WORK, work="sha256:other"),
+    ):
+        with pytest.raises(BadTerms, match="A royalty isn't"):
+            held_against(quote(royalties=(wrong,)))
+    with pytest.raises(BadTerms, match="A royalty isn't"):
+        held_against(quote(royalties=(OF_WORK,)), works=())
+    with pytest.raises(BadTerms, match="It is offered from"):
+        held_against(quote(royalties=(OF_WORK,)), now=LATER)
+    with pytest.raises(BadTerms, match="No such royalty"):
+        held_against(quote(), works=(seal(replace(WORK, basis_points=10_001), "work", key("dasom")),))
+    with pytest.raises(Forged):
+        held_against(quote(), works=(seal(WORK, "work", key("narae")),))
+    hospital = seal(replace(WORK, author="aram"), "work", key("aram"))
+    held_against(quote(royalties=(replace(OF_WORK, to="aram", work=hospital.digest),)), works=(hospital,))
 
 
 def test_a_hospital_without_a_price_is_left_out_by_name():
