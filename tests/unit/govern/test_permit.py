@@ -20,7 +20,7 @@ from dure.wire.codec import Malformed, digest, encode
 from dure.wire.directory import Directory, Member, Role, Untrusted
 from dure.wire.envelope import Forged, public_text, seal
 from dure.wire.messages import Exchange, Permit, Position, Provenance, RunOffer, Task, pack
-from dure.wire.rules import RULES_OFF, Mode, Rules
+from dure.wire.rules import RULES_OFF, Mode, Noise, Rules
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 CIRCE = json.loads((Path(__file__).parents[2] / "data" / "circe" / "celecoxib.json").read_text())
@@ -342,3 +342,30 @@ def test_lawful_tasks():
 def test_any_other_task(asked, spent, now, error):
     with pytest.raises(error):
         judge_task(SEATED, asked, rounds_spent=spent, now=now)
+
+
+# noise
+
+NOISE = Noise(epsilon=1.0, delta=1e-6)
+
+
+def test_the_noise_that_one_board_wants_holds_for_all():
+    assert seat(with_first(rules=Rules(noise=NOISE))).manifest.rules.noise == NOISE
+
+
+@pytest.mark.parametrize("weaker", [None, replace(NOISE, epsilon=2.0), replace(NOISE, delta=1e-5)])
+def test_a_run_with_less_noise_than_the_hospital_s_rules_is_refused(weaker):
+    permits = [permit(name, rules=Rules(noise=weaker)) for name in HOSPITALS]
+    with pytest.raises(NotPermitted, match="weaker"):
+        seat(permits, floor=Rules(noise=NOISE))
+
+
+def test_no_hospital_s_own_numbers_leave_where_a_board_wants_noise():
+    study = replace(STUDY, mode=Mode.BY_HOSPITAL)
+    with pytest.raises(NotPermitted, match="only totals under masks"):
+        seat([permit("east", study, rules=Rules(noise=NOISE))], study)
+
+
+def test_a_manifest_that_leaves_the_noise_out_is_refused():
+    with pytest.raises(NotPermitted, match="not the one that follows"):
+        seat(with_first(rules=Rules(noise=NOISE)), rules=Rules())
