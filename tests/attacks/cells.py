@@ -196,8 +196,7 @@ def group_disclosure(guard):
 @attack(
     GROUP,
     "one person's days dominate a sum over eleven",
-    what=Class.ACCEPTED,
-    line="Concentration",
+    rule="concentration",
 )
 def concentration(guard):
     network = Network(guard)
@@ -205,9 +204,10 @@ def concentration(guard):
     network.people["h1"]["days"][:11], network.people["h1"]["outcomes"][:11] = 1, 0
     network.people["h1"]["days"][0] = 20_000
     shown = network.total(Rates(), RatesParams(strata=()), chosen)
-    days = 0 if shown is None else int(shown.values["days"][0])
-    off = abs(days - 20_000) / 20_000
-    return Tried(success=days > 0 and off < 0.01, figure=f"the person's days to {off:.2%}")
+    if shown is None:
+        return Tried(success=False, figure="nothing", by=network.by)
+    off = abs(int(shown.values["days"][0]) - 20_000) / 20_000
+    return Tried(success=off < 0.01, figure=f"the person's days to {off:.2%}")
 
 
 @attack(GROUP, "quantities so declared that a clipped sum counts who is above", rule="least-people")

@@ -11,6 +11,7 @@ import numpy as np
 from dure.guard import ledger
 from dure.guard.gate import (
     Withheld,
+    judge_concentration,
     judge_ledger,
     judge_total,
     judge_values,
@@ -93,7 +94,7 @@ class Network:
         if self._no(told):
             return None
         sums = Sums.from_ring(layout, _added(told, layout.size))
-        if self._no([judge_values(sums, added[:cells])]):
+        if self._no([judge_values(sums, added[:cells]), judge_concentration(sums, self.rules)]):
             return None
         for name in roster:
             for population in shown:

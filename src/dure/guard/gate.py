@@ -14,6 +14,7 @@ from dure.guard.noise import Draw, Plan, blurred, opened
 from dure.guard.populations import People, small_difference
 from dure.guard.register import (
     BOUNDS,
+    CONCENTRATION,
     CONSISTENT,
     LEAST_HOSPITALS,
     LEAST_PEOPLE,
@@ -31,6 +32,8 @@ from dure.wire.sums import FieldKind, Layout, Numbers, Sums, Support
 _MADE_HERE = object()
 LEAST_FREEDOM = 10
 """How many more events than coefficients a model needs."""
+LARGEST_SHARE = 0.5
+"""Of a quantity, that one person may make up."""
 NOBODY = "No cell rests on enough people in the whole network."
 
 
@@ -137,7 +140,11 @@ def release_hospital(
         fault = None if memory is None else _remembered(answer.populations, memory, rules, by_hospital=True)
         if fault is not None:
             return fault
-    rounded = _round(_hide(answer.sums, is_open), rules.round_to)
+    hidden = _hide(answer.sums, is_open)
+    fault = judge_concentration(hidden, rules)
+    if fault is not None:
+        return fault
+    rounded = _round(hidden, rules.round_to)
     support = np.where(is_open, _nearest(answer.support, rules.round_to), 0)
     numbers = np.concatenate([ring.to_ring(support, 0), rounded.to_ring()])
     return _release(layout, numbers, shown=pack(is_open), populations=shown)
@@ -256,6 +263,23 @@ def judge_saturation(layout: Layout, support: Support, rules: Rules) -> Withheld
             rule=SATURATION,
             reason=f"Too few people or events for {model.coefficients} coefficients: its sums could be solved for rows.",
         )
+    return None
+
+
+def judge_concentration(sums: Sums, rules: Rules) -> Withheld | None:
+    """Whether few people make up most of a quantity that is shown. Says nothing of sums that carry noise."""
+    if rules.off:
+        return None
+    for field in sums.layout.fields:
+        if not field.squares_of:
+            continue
+        largest = np.sqrt(sums.values[field.name].astype(np.float64))
+        whole = sums.values[field.squares_of].astype(np.float64)
+        if (largest > LARGEST_SHARE * whole).any():
+            return Withheld(
+                rule=CONCENTRATION,
+                reason=f"A few people make up most of {field.squares_of}: ask about larger groups.",
+            )
     return None
 
 

@@ -92,6 +92,11 @@ def unsound(layout: Layout, noise: Noise, hospitals: int) -> str | None:
     return None
 
 
+def untold(field: Field) -> bool:
+    """Whether a field says nothing that noise leaves open: numbers of people, or squares by which exact quantities are judged."""
+    return told_by_support(field) or bool(field.squares_of)
+
+
 def told_by_support(field: Field) -> bool:
     """Whether a field is the numbers of people in its cells, which the support says."""
     return (
@@ -106,7 +111,7 @@ def plan(layout: Layout, noise: Noise, rho: float, hospitals: int) -> Plan:
         rho: what the round may tell of one person.
         hospitals: in the run, whether or not all answer.
     """
-    others = [field for field in layout.fields if not told_by_support(field)]
+    others = [field for field in layout.fields if not untold(field)]
     of_support = rho * SUPPORT_PART if others else rho
     count = shares(noise, hospitals)
     cells = len(layout.cells)

@@ -55,6 +55,14 @@ BOUNDS = GateRule(
     applies="each hospital, before anything leaves",
     shown_by="tests/unit/guard/test_gate.py",
 )
+CONCENTRATION = GateRule(
+    id="concentration",
+    stops="A quantity of which one person makes up more than half, or a few nearly all: whoever knows the others, or knows that they"
+    " are little, reads it. The root of the sum of squares may be half of the sum at most, so no share is larger.",
+    parameter="",
+    applies="each hospital in by_hospital, the network's total in total before it is shown",
+    shown_by="tests/unit/guard/test_concentration.py",
+)
 CONSISTENT = GateRule(
     id="consistent",
     stops="An answer that isn't laid out as the study's parameters say, or whose parts contradict their whole.",
@@ -137,6 +145,7 @@ REGISTER = (
     ROUNDING,
     LEAST_HOSPITALS,
     BOUNDS,
+    CONCENTRATION,
     CONSISTENT,
     SMALL_DIFFERENCE,
     COMBINATION,

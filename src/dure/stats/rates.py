@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from pydantic import Field as Checked
 
 from dure.stats.base import Answer, Done, Frame, Nothing, OneRound, Released, SplitsBy
-from dure.stats.strata import Strata, people_per_level, sums_per_level
+from dure.stats.strata import Strata, people_per_level, power_sums_per_level
 from dure.wire.codec import message
 from dure.wire.rules import Mode
 from dure.wire.sums import Field, FieldKind, Layout, Relation, Sums, Unit
@@ -104,6 +104,23 @@ class Rates(OneRound[RatesParams, RatesResult]):
                     rests_on=at_risk,
                     grain=365,
                 ),
+                Field(
+                    name="squares of outcomes",
+                    kind=FieldKind.MOMENT,
+                    unit=person,
+                    bound=params.most_outcomes**2,
+                    rests_on=cases,
+                    squares_of="outcomes",
+                ),
+                Field(
+                    name="squares of days",
+                    kind=FieldKind.MOMENT,
+                    unit=person,
+                    bound=params.most_days**2,
+                    rests_on=at_risk,
+                    grain=365**2,
+                    squares_of="days",
+                ),
             ),
         )
 
@@ -125,19 +142,21 @@ class Rates(OneRound[RatesParams, RatesResult]):
         def tally(level: NDArray[np.int64], levels: int) -> NDArray[np.int64]:
             people = people_per_level(person, level, levels)
             cases = people_per_level(person[case], level[case], levels)
-            total_outcomes = sums_per_level(person, level, levels, outcomes, most=params.most_outcomes)
-            total_days = sums_per_level(person, level, levels, days, most=params.most_days)
-            return np.stack([people, cases, total_outcomes, total_days])
+            of_outcomes = power_sums_per_level(person, level, levels, outcomes, most=params.most_outcomes)
+            of_days = power_sums_per_level(person, level, levels, days, most=params.most_days)
+            return np.stack([people, cases, *of_outcomes, *of_days])
 
         tallies = [tally(np.zeros(len(person), dtype=np.int64), 1)]
         for table in params.strata:
             level = frame.columns[table.name][at_risk].astype(np.int64)
             tallies.append(tally(level, len(table.levels)))
-        people, cases, total_outcomes, total_days = np.concatenate(tallies, axis=1)
+        tallied = np.concatenate(tallies, axis=1)
+        people, cases = tallied[:2]
+        names = ("outcomes", "squares of outcomes", "days", "squares of days")
         return Answer(
             sums=Sums(
                 layout=self.layout(params),
-                values={"people": people, "cases": cases, "outcomes": total_outcomes, "days": total_days},
+                values={"people": people, "cases": cases, **dict(zip(names, tallied[2:], strict=True))},
             ),
             support=np.concatenate([people, cases, people - cases]),
             populations={"at risk/overall": np.unique(person), "cases/overall": np.unique(person[case])},

@@ -20,7 +20,7 @@ def people_per_level(people: NDArray[np.int64], level: NDArray[np.int64], levels
     return np.bincount(np.unique(who * levels + level) % levels, minlength=levels).astype(np.int64)
 
 
-def sums_per_level(
+def power_sums_per_level(
     people: NDArray[np.int64],
     level: NDArray[np.int64],
     levels: int,
@@ -28,13 +28,18 @@ def sums_per_level(
     *,
     most: int,
 ) -> NDArray[np.int64]:
-    """Sums of values in each level, of which one person adds at most `most`. Arrays of shape (n,); the result has shape (levels,)."""
+    """Sums of values in each level, of which one person adds at most `most`, and the sums of what people add, squared.
+
+    Arrays of shape (n,); the result has shape (2, levels).
+    """
     _, who = np.unique(people, return_inverse=True)
     key, which = np.unique(who * levels + level, return_inverse=True)
     of_person = np.zeros(len(key), dtype=np.int64)
     np.add.at(of_person, which, values)
-    found = np.zeros(levels, dtype=np.int64)
-    np.add.at(found, key % levels, np.minimum(of_person, most))
+    added = np.minimum(of_person, most)
+    found = np.zeros((2, levels), dtype=np.int64)
+    np.add.at(found[0], key % levels, added)
+    np.add.at(found[1], key % levels, added * added)
     return found
 
 

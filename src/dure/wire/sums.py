@@ -44,6 +44,8 @@ class Field:
         bound: the largest magnitude that one person may add to an element.
         scale: fractional bits in the ring; 0 means integers, exactly.
         grain: what `by_hospital` rounding counts as one (1 for people, 365 for person-days).
+        squares_of: the field of quantities, none below 0, whose squares over people these are: they tell whether few people
+            make up most of a quantity. "" where the field is of its own account.
     """
 
     name: str
@@ -53,6 +55,7 @@ class Field:
     rests_on: NDArray[np.int64]
     scale: int = 0
     grain: int = 1
+    squares_of: str = ""
 
     @property
     def size(self) -> int:
@@ -172,7 +175,12 @@ class Layout:
         told = hashlib.sha256(repr((self.cells, self.relations, self.together, self.model)).encode())
         for field in self.fields:
             told.update(
-                repr((field.name, field.kind, field.unit, field.bound, field.scale, field.grain)).encode()
+                repr(
+                    (
+                        *(field.name, field.kind, field.unit, field.bound),
+                        *(field.scale, field.grain, field.squares_of),
+                    )
+                ).encode()
                 + repr(field.rests_on.shape).encode()
                 + field.rests_on.astype("<i8").tobytes()
             )

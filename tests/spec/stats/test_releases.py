@@ -14,6 +14,7 @@ import pytest
 
 from dure.guard.register import (
     BOUNDS,
+    CONCENTRATION,
     BY_HOSPITAL_BESIDE,
     COMBINATION,
     CONSISTENT,
@@ -373,8 +374,10 @@ EXAMPLES = {
         of="a breakdown of l levels",
         sizes={"l": 10},
         make=lambda l: RatesParams(strata=(strata("age", l),)),
-        grows={"people": "l+1", "cases": "l+1", "outcomes": "l+1", "days": "l+1"},
-        tells="Nothing but these numbers.",
+        grows=dict.fromkeys(
+            ("people", "cases", "outcomes", "squares of outcomes", "days", "squares of days"), "l+1"
+        ),
+        tells="Nothing but these numbers. Squares are judged and not reported.",
     ),
     "risk_table": Example(
         of="c causes, a breakdown of l levels, at most t intervals",
@@ -504,7 +507,8 @@ The same for every statistic, because there is one gate and one way in which a r
 **Which rule covers which number.** Every number of every field: {", ".join(f"`{rule.id}`" for rule in EVERYWHERE)}, and
 `{LEAST_PEOPLE.id}` of the cell that it rests on and of all cells that could be had by subtraction. In `total` also
 {", ".join(f"`{rule.id}`" for rule in IN_TOTAL)}; in `by_hospital` `{ROUNDING.id}` where the last column says so. A
-statistic of several rounds: `{LAWFUL_STATE.id}` too; a model that is solved for coefficients: `{SATURATION.id}`. In `total` the hub also gets, with the first support of a step,
+statistic of several rounds: `{LAWFUL_STATE.id}` too; a model that is solved for coefficients: `{SATURATION.id}`; a quantity with its squares
+beside it: `{CONCENTRATION.id}`. In `total` the hub also gets, with the first support of a step,
 how many hospitals' people differ by how few from those of earlier answers (at most k a hospital and answer; [disclosure](disclosure.md)).
 Where the permits want noise, {" and ".join(f"`{rule.id}`" for rule in WITH_NOISE)} hold instead of what is said of differences and combinations: all that the hub gets carries it ([noise](noise.md)).
 
@@ -533,6 +537,7 @@ def test_every_statistic_is_on_the_page_and_every_rule():
         LEAST_PEOPLE,
         LAWFUL_STATE,
         SATURATION,
+        CONCENTRATION,
         *EVERYWHERE,
         *IN_TOTAL,
         *WITH_NOISE,

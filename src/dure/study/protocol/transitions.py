@@ -14,7 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dure.guard import ledger
-from dure.guard.gate import Withheld, judge_ledger, judge_total, judge_values, spoken_populations
+from dure.guard.gate import (
+    Withheld,
+    judge_concentration,
+    judge_ledger,
+    judge_total,
+    judge_values,
+    spoken_populations,
+)
 from dure.guard.neighbours import threshold
 from dure.guard.noise import settled
 from dure.guard.register import BOUNDS, CONSISTENT, LAWFUL_STATE, LEAST_HOSPITALS, MASKS, NOISE
@@ -50,7 +57,7 @@ from dure.wire.messages import (
     unpack,
 )
 from dure.wire.problems import Problem
-from dure.wire.rules import Mode
+from dure.wire.rules import Mode, Rules
 from dure.wire.sums import Numbers, Sums, Support
 
 LOCKED = "locked"
@@ -358,7 +365,7 @@ def _values_opened(run: Run, step: Step, strand: Strand, lanes: ring.Lanes) -> S
     is_open = unpack(strand.open or b"", cells, where="open")
     noised = run.rules.noise is not None
     support = _add_counts(strand.support, cells)
-    return stepped(step, strand, is_open, lanes, support, round_to=1, noised=noised)
+    return stepped(step, strand, is_open, lanes, support, round_to=1, noised=noised, rules=run.rules)
 
 
 def _too_few(run: Run, hospitals: list[str]) -> Withholding | None:
@@ -467,7 +474,7 @@ def _after_values(study: Study, run: Run, step: Step, strand: Strand) -> Strand:
     lanes = reduce(ring.add, (ring.from_bytes(numbers, layout.size) for numbers in strand.received.values()))
     noised = run.rules.noise is not None
     support = _add_counts(strand.support, cells)
-    return stepped(step, strand, is_open, lanes, support, round_to=1, noised=noised)
+    return stepped(step, strand, is_open, lanes, support, round_to=1, noised=noised, rules=run.rules)
 
 
 def _after_release(study: Study, run: Run, step: Step, strand: Strand) -> Strand:
@@ -500,11 +507,13 @@ def stepped(
     *,
     round_to: int,
     noised: bool = False,
+    rules: Rules | None = None,
 ) -> Strand:
     """A strand after the numbers of a round: its result, its next round, or why it has none.
 
     Args:
         noised: whether they carry noise, so that they may be what no people add up to.
+        rules: of a total; a hospital has judged its own numbers itself.
     """
     layout = step.layout
     try:
@@ -517,7 +526,10 @@ def stepped(
     if noised:
         support = np.maximum(support, 0)
         values = settled(layout, is_open, sums, support)
-    fault = judge_values(Sums(layout=layout, values=values), support, round_to=round_to)
+    shown = Sums(layout=layout, values=values)
+    fault = judge_values(shown, support, round_to=round_to)
+    if fault is None and rules is not None and not noised:
+        fault = judge_concentration(shown, rules)
     if fault is not None:
         return replace(strand, withheld=Withholding(rule=fault.rule.id, reason=fault.reason))
     state: Any = decode(step.statistic.state, strand.state, where="state")
