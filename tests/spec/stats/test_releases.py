@@ -14,9 +14,9 @@ import pytest
 
 from dure.guard.register import (
     BOUNDS,
-    CONCENTRATION,
     BY_HOSPITAL_BESIDE,
     COMBINATION,
+    CONCENTRATION,
     CONSISTENT,
     LAWFUL_STATE,
     LEAST_HOSPITALS,
