@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from dure.features.covariates import Covariate
 from dure.guard import noise, sensitivity
+from dure.guard.gate import release_noised
 from dure.stats import ALL
 from dure.stats.base import Again, Frame, Released
 from dure.stats.rates import RatesParams
@@ -27,8 +28,9 @@ from dure.study.kinds.distribution import Distribution
 from dure.study.kinds.feasibility import Feasibility
 from dure.study.kinds.incidence import Incidence
 from dure.study.kinds.prevalence import Prevalence
+from dure.wire import ring
 from dure.wire.rules import Noise
-from dure.wire.sums import Layout, Relation
+from dure.wire.sums import Layout, Relation, Sums
 from tests.generative import test_stats_laws as laws
 
 CIRCE = json.loads((Path(__file__).parents[1] / "data" / "circe" / "celecoxib.json").read_text())
@@ -144,6 +146,7 @@ def test_one_person_adds_no_more_than_the_layout_says(name, seed):
     layout, state = statistic.layout(params), statistic.begin(params)
     whole = statistic.local(frame, params, state)
     plan = noise.plan(layout, ONE, 0.02, 5)
+    vectors = {vector.name: vector for vector in plan.fields}
     for person in np.unique(frame.person):
         less = statistic.local(without(frame, person), params, state)
         moved = np.abs(whole.support - less.support)
@@ -153,9 +156,24 @@ def test_one_person_adds_no_more_than_the_layout_says(name, seed):
             assert away.max(initial=0) <= field.bound * (1 + 1e-9)
             if noise.told_by_support(field):
                 assert (whole.sums.values[field.name] == whole.support[field.rests_on]).all()
-                continue
-            vector = next(each for each in plan.fields if each.name == field.name)
-            assert ((away / vector.step) ** 2).sum() <= vector.squares
+            if field.name in vectors:
+                assert ((away / vectors[field.name].step) ** 2).sum() <= vectors[field.name].squares
+
+
+@pytest.mark.parametrize("name", ["counts", "rates", "quantiles", "characteristics"])
+def test_what_carries_no_noise_is_sent_as_nothing(name):
+    params, frame = frames(name, 3)
+    statistic = ALL[name]
+    layout = statistic.layout(params)
+    plan = noise.plan(layout, ONE, 0.02, 5)
+    told = release_noised(
+        layout, statistic.local(frame, params, statistic.begin(params)), plan,
+        lambda scale, size: np.ones(size, dtype=np.int64), is_open=np.ones(len(layout.cells), dtype=bool),
+    )  # fmt: skip
+    sums = Sums.from_ring(layout, ring.from_bytes(told.numbers, layout.size))
+    noised_fields = {vector.name for vector in plan.fields}
+    for field in layout.fields:
+        assert sums.values[field.name].any() == (field.name in noised_fields)
 
 
 # the kinds
