@@ -8,6 +8,8 @@ import pytest
 
 from dure.engines import open_engine
 from dure.lab.run import Site, run
+from dure.market.settlement import settle
+from dure.market.shares import Rule, Split, information
 from dure.onboard.load import load
 from dure.onboard.split import split
 from dure.study.kinds.base import Cohort
@@ -23,6 +25,7 @@ from dure.study.report import Part
 from dure.study.spec import Purpose, Study
 from dure.wire.messages import Provenance
 from dure.wire.rules import RULES_OFF, Mode, Rules
+from tests.spec.market.deal import contract, quote
 
 CIRCE = Path(__file__).parents[1] / "data" / "circe"
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -150,6 +153,29 @@ def test_by_hospital_rounds_and_names_every_hospital(gibleed):
     counts = [row[-1] for table in answer.tables for row in table.rows if row[-1] is not None]
     assert any(counts)
     assert all(count % 10 == 0 for count in counts)
+
+
+@pytest.mark.parametrize(
+    ("question", "split"),
+    [
+        ("feasibility", Split(rule=Rule.EQUAL)),
+        ("standardised", Split(rule=Rule.SHAPLEY, table="overall", low="rate_low", high="rate_high")),
+    ],
+)
+def test_a_network_s_report_is_settled_by_what_it_shows(gibleed, question, split):
+    _, parts = gibleed
+    answer = run(study(QUESTIONS[question], Mode.BY_HOSPITAL), sites(parts, Rules()), now=NOW)
+    hospitals = tuple(sorted(parts))
+    terms = {"hospitals": hospitals, "buyer": "maker", "study": answer.study, "mode": Mode.BY_HOSPITAL}
+    made = settle(contract(quote(split=split, **terms)), answer)
+    shown = {delivery.hospital for delivery in made.metered if delivery.numbers}
+    assert shown
+    assert made.hospitals.keys() == shown
+    assert sum(made.hospitals.values()) == made.bill.hospitals >= 1_000_000 * len(shown)
+    if split.rule is Rule.SHAPLEY:
+        told = information(split, answer, hospitals)
+        assert all(told.values())
+        assert sorted(shown, key=made.hospitals.get) == sorted(shown, key=told.get)
 
 
 def test_a_cohort_that_differs_by_a_few_people_is_refused_by_hospital(gibleed):

@@ -71,7 +71,7 @@ def quote(way=Way.PER_STUDY, split=LISTED, prices=PRICES, hospitals=HOSPITALS, *
             digest=seal(price_list(name, prices), "price-list", key(name)).digest,
             blocks=5,
             split=split,
-            people_about=PEOPLE[name],
+            people_about=PEOPLE.get(name),
         )
         for name in hospitals
     )
