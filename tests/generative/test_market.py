@@ -254,6 +254,7 @@ class Market(RuleBasedStateMachine):
             )
             if done:
                 assert shown > 0
+                assert self.now < self.deals[which].contract.ends
                 assert all(permit.expires > self.now for permit in run.permits.values())
                 assert not set(run.permits) & self.revoked
                 new = next(one for one in self.deals[which].runs if one.number == run.number)

@@ -226,7 +226,7 @@ def start(
     contract, _ = _drawn(deal)
     run = Run(number=len(deal.runs) + 1, study=study, state=DELIVERY.start, permits=permits)
     holds = set()
-    if deal.contract_state == "active" and now < contract.ends:
+    if _active(deal, now):
         holds.add(ACTIVE)
     asked = sum(one.state in COUNTED for one in deal.runs)
     if asked < contract.quote.deliveries:
@@ -245,7 +245,7 @@ def release(
     """A run has its report. What it costs is fixed with it."""
     contract, _ = _drawn(deal)
     run = _run(deal, number)
-    holds, settlement = set[Condition](), None
+    holds, settlement = {ACTIVE} if _active(deal, now) else set[Condition](), None
     if _live(contract, run, revoked, now):
         holds.add(PERMITS)
     seated = {permit.hospital for permit in run.permits.values()}
@@ -273,7 +273,7 @@ def stop(deal: Deal, number: int, *, revoked: Collection[str], now: datetime) ->
     """A run ends because a permit or the contract did."""
     contract, _ = _drawn(deal)
     run = _run(deal, number)
-    live = deal.contract_state == "active" and now < contract.ends and _live(contract, run, revoked, now)
+    live = _active(deal, now) and _live(contract, run, revoked, now)
     holds = set() if live else {BROKEN}
     return _with(
         deal, replace(run, state=judge(DELIVERY, run.state, "stop", by=Party.HUB, holds=holds).target)
@@ -400,6 +400,10 @@ def _party(deal: Deal, by: Actor) -> set[Condition]:
         Party.REGULATOR: {by.member},
     }
     return {PARTY} if by.member in parties.get(by.party, set()) else set()
+
+
+def _active(deal: Deal, now: datetime) -> bool:
+    return deal.contract is not None and deal.contract_state == "active" and now < deal.contract.ends
 
 
 def _live(contract: Contract, run: Run, revoked: Collection[str], now: datetime) -> bool:

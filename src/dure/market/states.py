@@ -190,7 +190,7 @@ DELIVERY = Table(
     start="asked",
     transitions=_steps(
         ("asked", "run", "running", _HUB, (ACTIVE, NOT_ALL, DUE, PERMITS)),
-        ("running", "release", "released", _HUB, (PERMITS, RELEASED, UNSETTLED)),
+        ("running", "release", "released", _HUB, (ACTIVE, PERMITS, RELEASED, UNSETTLED)),
         ("running", "fail", "failed", _HUB, ()),
         ("running", "stop", "stopped", _HUB, (BROKEN,)),
         ("released", "settle", "settled", _HUB, (UNSETTLED,)),

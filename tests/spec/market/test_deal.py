@@ -242,6 +242,7 @@ DENIED = (
     ("nothing released", lambda: Market().running(), lambda m: m.do(deals.release, 1, report(), m.books, revoked=(), now=NOW), "Nothing of this study"),
     ("another study's report", lambda: Market().running(), lambda m: m.do(deals.release, 1, report(numbers(5), study="sha256:x"), m.books, revoked=(), now=NOW), "Nothing of this study"),
     ("a report of one without a seat", lambda: Market().active().do(deals.start, STUDY, permits("aram"), revoked=(), now=NOW), lambda m: m.do(deals.release, 1, report(numbers(5)), m.books, revoked=(), now=NOW), "Nothing of this study"),
+    ("released after the contract's end", lambda: Market().active(MONTH).do(deals.start, STUDY, ALL, revoked=(), now=NOW), lambda m: m.do(deals.release, 1, report(numbers(5)), m.books, revoked=(), now=MONTH), "isn't active"),
     ("settled without a release", lambda: Market().running(), lambda m: m.do(deals.pay, 1, m.books), "running has no step 'settle'"),
     ("settled twice", lambda: Market().released(), lambda m: m.do(deals.pay, 1, m.books).do(deals.pay, 1, m.books), "settled has no step 'settle'"),
     ("dropped though unsettled", lambda: Market().released(), lambda m: m.do(deals.drop, 1, m.books), "isn't settled yet"),
