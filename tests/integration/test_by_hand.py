@@ -84,6 +84,7 @@ def test_the_manual_says_which_kinds_can_be_carried():
     )
 
 
+@pytest.mark.slow
 def test_who_gives_no_file_of_people_is_left_out_and_named(village):
     village.numbers_brought(without=("dalbit",))
     village.does("aggregator add study/5-for-the-aggregator.json --dir ministry --out half.json")

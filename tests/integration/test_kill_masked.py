@@ -24,6 +24,7 @@ from dure.guard import masks, shamir
 from dure.guard.neighbours import threshold
 from dure.hub import server
 from dure.hub.actions import accounts, log
+from dure.hub.actions import directory as directories
 from dure.hub.actions.accounts import UserRole
 from dure.hub.settings import Settings
 from dure.node import config as node_config
@@ -54,7 +55,6 @@ POINTS_OF_A_STUDY = {"hub": (1, 150), "node": (1, 90)}
 POINTS_OF_THE_FIRST_WORDS = {"hub": (150, 151), "node": (15, 30)}
 """Where keys are announced and pieces dealt, the words that a node that has forgotten them says otherwise."""
 LONGEST_SECONDS = 60
-PASSWORD = "correct horse battery"
 
 
 @dataclass
@@ -80,29 +80,36 @@ class Party:
 class World:
     """A hub and five nodes in folders, one asker, and the studies asked so far."""
 
-    def __init__(self, folder: Path, *, early: bool) -> None:
+    def __init__(self, folder: Path, *, early: bool, names=NAMES) -> None:
         self.context = multiprocessing.get_context("forkserver")
         self.context.set_forkserver_preload([masked_parties.__name__])
         self.port, self.network = free_port(), Network()
         self.folder, self.studies, self.people = folder, [], {}
         root = self.network.root_key
-        made = [self._node(name, size) for name, size in zip(NAMES, SIZES, strict=True)]
+        made = [self._node(name, size) for name, size in zip(names, SIZES, strict=False)]
         self.network.hospitals = {member.id: Listed(member) for member in made}
         hub = folder / "hub"
         hub.mkdir()
         told = Settings(database=f"sqlite:///{hub}/hub.sqlite", root_key=root)
         with server.opened(told) as opened:
-            opened.writes(accounts.add_organisation, name="example-pharma", title="P", now=opened.clock())
+            now = opened.clock()
+            opened.writes(accounts.add_organisation, name="example-pharma", title="P", now=now)
             opened.writes(
                 accounts.add_user, email="a@example.org", organisation="example-pharma", role=UserRole.ASKER,
-                password_hash=accounts.hash_password(PASSWORD), now=opened.clock(),
+                password_hash="unused", now=now,
             )  # fmt: skip
+            ((asker, _),) = opened.reads(accounts.list_users)
+            session = opened.writes(accounts.open_session, asker, address="here", hours=9, now=now)
+            directory = self.network.directory()
+            opened.writes(directories.put_directory, directory, root_key=root, now=opened.clock())
+        self.token = f"Bearer {session.token}"
         self.settings = told
         run = (str(hub), self.port, root, PATIENCE_SECONDS)
         self.parties = [Party("hub", hub, masked_parties.run_hub, run)] + [
             Party(name, folder / name, masked_parties.run_node, (str(folder / name),), named={"early": early})
-            for name in NAMES
+            for name in names
         ]
+        self.names = names
         self.http = httpx.Client(base_url=f"http://127.0.0.1:{self.port}", timeout=10)
 
     def _node(self, name: str, size: int) -> Member:
@@ -152,25 +159,29 @@ class Listed:
     member: Member
 
 
-def live(folder: Path, *, kills: int, seed: int, early: bool = False, points=POINTS_OF_A_STUDY):
+def live(
+    folder: Path,
+    *,
+    kills: int,
+    seed: int,
+    early: bool = False,
+    points=POINTS_OF_A_STUDY,
+    names=NAMES,
+    dying=(),
+):
     """Ask study after study while parties die; the world as it was left, with a report of every study.
 
     Args:
         early: with the seeded defect, until the audit finds it.
+        dying: who may die; everybody if not said.
     """
-    world, deaths = World(folder, early=early), defaultdict(int)
+    world, deaths = World(folder, early=early, names=names), defaultdict(int)
+    world.dying = dying or ("hub", *names)
     for party in world.parties:
         party.chance = random.Random(f"{seed} {party.name}")
     world.points = points
-    hub = world.parties[0]
+    token = world.token
     try:
-        hub.start(world.context, None)
-        directory = encode(world.network.directory())
-        assert world.until_answered("PUT", "/v1/directory", content=directory).status_code == 204
-        who = {"email": "a@example.org", "password": PASSWORD}
-        token = f"Bearer {world.until_answered('POST', '/v1/sessions', json=who).json()['token']}"
-        hub.process.kill()
-        hub.process.join()
         for party in world.parties:
             party.start(world.context, _point(world, party))
         deadline = time.monotonic() + LONGEST_SECONDS + 5 * kills
@@ -198,7 +209,9 @@ def live(folder: Path, *, kills: int, seed: int, early: bool = False, points=POI
     return world, reports, deaths
 
 
-def _point(world: World, party: Party) -> int:
+def _point(world: World, party: Party) -> int | None:
+    if party.name not in world.dying:
+        return None
     return party.chance.randrange(*world.points["hub" if party.name == "hub" else "node"])
 
 
@@ -262,7 +275,7 @@ def check_totals(world: World, reports: dict[str, bytes]) -> tuple[int, int]:
 def audit(world: World) -> list[str]:
     """What is wrong with all that nodes ever meant to send."""
     said, faults = defaultdict(set), []
-    for name in NAMES:
+    for name in world.names:
         sent = world.folder / name / masked_parties.SENT
         for line in sent.read_bytes().splitlines() if sent.exists() else ():
             envelope: Envelope = decode(Envelope, line, where=name)
@@ -328,8 +341,9 @@ def _opens(words, run, gathered, about, kind, pieces) -> bool:
     return key.public_key().public_bytes_raw() == announced.keys[at]
 
 
-def test_three_deaths_at_random_points(tmp_path):
-    world, reports, deaths = live(tmp_path, kills=3, seed=1)
+def test_a_few_deaths_at_random_points(tmp_path):
+    """The least network, of which the hub and one node die: what the sweep does with all of five."""
+    world, reports, deaths = live(tmp_path, kills=3, seed=1, names=NAMES[:3], dying=("hub", "aram"))
     assert audit(world) == []
     right, failed = check_totals(world, reports)
     assert right + failed == len(world.studies)
@@ -351,7 +365,6 @@ def test_two_hundred_deaths_at_random_points(tmp_path):
     assert audit(world) == []
     right, failed = check_totals(world, reports)
     assert right
-    assert failed
     print(json.dumps({
         "deaths": dict(deaths), "studies": len(reports), "right": right, "failed cleanly": failed,
         "seconds": round(time.monotonic() - began),
