@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from dure.client import keys
+from dure.client.mail import halves, mails, read, refusal
 from dure.client.problems import Unreadable
 from dure.client.study_file import StudyFile
 from dure.govern.permit import (
@@ -33,7 +34,7 @@ from dure.study.protocol.run import Stage, Withholding, compose, open_run
 from dure.study.report import Report
 from dure.study.spec import ByHand
 from dure.wire import ring
-from dure.wire.by_hand import HalfSum, Halves, Mail, Opened, ToAdd
+from dure.wire.by_hand import HalfSum, Mail, Opened, ToAdd
 from dure.wire.codec import decode, encode, message
 from dure.wire.directory import Directory, Role, Untrusted, open_directory
 from dure.wire.envelope import MEDIA_TYPE, Envelope, open_sealed, peek, public_text, seal
@@ -42,7 +43,6 @@ from dure.wire.messages import (
     Exchange,
     PollAnswer,
     Position,
-    Refusal,
     RunOffer,
     StudyOffer,
     Task,
@@ -52,8 +52,6 @@ STATE, SHARE_KEY, REPORT = "by-hand.json", "shares.key", "report.json"
 REQUEST, PEOPLE, ADD_PEOPLE, NUMBERS, ADD_NUMBERS = (
     "1-request.json", "2-people.json", "3-for-the-aggregator.json", "4-numbers.json", "5-for-the-aggregator.json",
 )  # fmt: skip
-MOST_BYTES = 1 << 30
-HALVES, REFUSAL = MEDIA_TYPE.format("halves"), MEDIA_TYPE.format("refusal")
 NOT_BROUGHT = "Its file was not brought."
 
 
@@ -172,13 +170,13 @@ def add(
         OtherRun, HospitalMissing, AnsweredTwice, OtherHospitals, ShareUnreadable: see `dure.study.protocol.by_hand`.
         Forged, Untrusted, NotPermitted, Malformed: a signature, a permit, a file. Unreadable: a file.
     """
-    state: Carrying = decode(Carrying, _read(folder / STATE), where=str(folder / STATE))
+    state: Carrying = decode(Carrying, read(folder / STATE), where=str(folder / STATE))
     directory = open_directory(
         state.directory, root=state.root_key, now=now, least_version=0, where="the study's directory"
     )
     match state.waits:
         case Wait.PERMITS:
-            return _permits(folder, state, directory, _mails(state, files), without, now)
+            return _permits(folder, state, directory, mails(state.study.digest, files), without, now)
         case Wait.NOTHING:
             raise OtherRun("The study is over.", where=str(folder), mend=f"Its report is {folder / REPORT}.")
     assert state.run is not None
@@ -186,11 +184,11 @@ def add(
     run = verify_run(offer, state.study, directory, now=now)
     match state.waits:
         case Wait.PEOPLE:
-            return _people(folder, state, run, _mails(state, files), without, key)
+            return _people(folder, state, run, mails(state.study.digest, files), without, key)
         case Wait.OPENED:
             return _opened(folder, state, run, _one(files), now)
         case Wait.NUMBERS:
-            return _numbers(folder, state, run, _mails(state, files), key)
+            return _numbers(folder, state, run, mails(state.study.digest, files), key)
         case _:
             return _closed(folder, state, run, _one(files), now)
 
@@ -199,14 +197,14 @@ def _permits(
     folder: Path,
     state: Carrying,
     directory: Directory,
-    mails: Sequence[Mail],
+    brought: Sequence[Mail],
     without: Collection[str],
     now: datetime,
 ) -> Made:
     """Who signed is in the run; its manifest follows from the permits."""
     study = verify_study(state.study, directory, now=now, where="study")
     decided, permits = dict(state.decided), {}
-    for mail in mails:
+    for mail in brought:
         here = f"file of {mail.hospital}"
         if not mail.envelopes:
             raise HospitalMissing(
@@ -254,19 +252,19 @@ def _people(
     folder: Path,
     state: Carrying,
     run: Verified,
-    mails: Sequence[Mail],
+    brought: Sequence[Mail],
     without: Collection[str],
     key: Ed25519PrivateKey,
 ) -> Made:
     """The asker's half of the people, for the aggregator, which alone sees their totals."""
     bench, out = run.bench, dict(state.out)
     tasks = by_hand.people_tasks(bench)
-    for mail in mails:
-        refused = _refusal(mail, run)
+    for mail in brought:
+        refused = refusal(mail, run)
         if refused is not None:
             out[mail.hospital] = refused
-    kept = [mail for mail in mails if mail.hospital not in out]
-    found = by_hand.heard(bench, tasks, _halves(kept, Exchange.SUPPORT))
+    kept = [mail for mail in brought if mail.hospital not in out]
+    found = by_hand.heard(bench, tasks, halves(kept, Exchange.SUPPORT))
     _none_missing(sorted(set(bench.node_keys) - set(found) - set(out)), without)
     out |= {
         name: Withholding(rule="", reason=NOT_BROUGHT)
@@ -280,7 +278,7 @@ def _people(
 
 def _opened(folder: Path, state: Carrying, run: Verified, file: Path, now: datetime) -> Made:
     """What the aggregator opened is asked next; where that is nothing, the study is over."""
-    envelope: Envelope = decode(Envelope, _read(file), where=str(file))
+    envelope: Envelope = decode(Envelope, read(file), where=str(file))
     bench, body = run.bench, run.aggregator
     assert body is not None
     opened = verify_opened(envelope, body, run=bench.run, manifest=bench.manifest, where=str(file))
@@ -303,20 +301,20 @@ def _opened(folder: Path, state: Carrying, run: Verified, file: Path, now: datet
 
 
 def _numbers(
-    folder: Path, state: Carrying, run: Verified, mails: Sequence[Mail], key: Ed25519PrivateKey
+    folder: Path, state: Carrying, run: Verified, brought: Sequence[Mail], key: Ed25519PrivateKey
 ) -> Made:
     """The list of files for the aggregator; the asker's own half stays here, or the two would be the numbers there."""
     bench, opened = run.bench, _word(state)
     tasks = by_hand.number_tasks(bench, opened, _envelope(state))
-    for mail in mails:
-        refused = _refusal(mail, run)
+    for mail in brought:
+        refused = refusal(mail, run)
         if refused is not None and mail.hospital in opened.hospitals:
             raise HospitalMissing(
                 f"{mail.hospital} refuses its numbers: {refused.reason}",
                 where=f"run {bench.run}",
                 mend="Its people are in the sum already, so that no total can be made without it: ask in a new study.",
             )
-    found = by_hand.heard(bench, tasks, _halves(mails, Exchange.VALUES))
+    found = by_hand.heard(bench, tasks, halves(brought, Exchange.VALUES))
     files = by_hand.complete(bench, tasks, found, opened.hospitals)
     after = replace(state, waits=Wait.HALF, numbers=files)
     return _for_aggregator(folder, after, run, Exchange.VALUES, files, (), key, ADD_NUMBERS)
@@ -324,7 +322,7 @@ def _numbers(
 
 def _closed(folder: Path, state: Carrying, run: Verified, file: Path, now: datetime) -> Made:
     """Both halves together are the total."""
-    envelope: Envelope = decode(Envelope, _read(file), where=str(file))
+    envelope: Envelope = decode(Envelope, read(file), where=str(file))
     bench, body, opened = run.bench, run.aggregator, _word(state)
     assert body is not None
     keys_of = () if body.body_key is None else (body.body_key,)
@@ -410,40 +408,6 @@ def _made(folder: Path, state: Carrying, name: str, told: PollAnswer | ToAdd, *,
     return Made(file=folder / name, to=to, waits=state.waits)
 
 
-def _mails(state: Carrying, files: Sequence[Path]) -> list[Mail]:
-    mails: list[Mail] = [decode(Mail, _read(file), where=str(file)) for file in files]
-    for mail, file in zip(mails, files, strict=True):
-        if mail.study != state.study.digest:
-            raise OtherRun(
-                f"It is {mail.hospital}'s file of another study.",
-                where=str(file),
-                mend="Bring its file of this one.",
-            )
-    return mails
-
-
-def _halves(mails: Sequence[Mail], exchange: Exchange) -> list[Envelope]:
-    """The answers at an exchange: a hospital's file holds all that it has said so far."""
-    return [
-        envelope
-        for mail in mails
-        for envelope in mail.envelopes
-        if envelope.payloadType == HALVES
-        and peek(Halves, envelope, where=f"file of {mail.hospital}").position.exchange is exchange
-    ]
-
-
-def _refusal(mail: Mail, run: Verified) -> Withholding | None:
-    """A hospital's no, if its file holds one that it signed for this run."""
-    for envelope in mail.envelopes:
-        if envelope.payloadType == REFUSAL and mail.hospital in run.node_keys:
-            here = f"file of {mail.hospital}"
-            said = open_sealed(Refusal, envelope, "refusal", run.node_keys[mail.hospital], where=here)
-            if (said.run, said.hospital) == (run.manifest.run, mail.hospital):
-                return Withholding(rule=said.rule, reason=said.reason)
-    return None
-
-
 def _none_missing(missing: Sequence[str], without: Collection[str]) -> None:
     lacking = [name for name in missing if name not in without]
     if lacking:
@@ -480,7 +444,7 @@ def _word(state: Carrying) -> Opened:
 
 def _share_key(folder: Path) -> X25519PrivateKey:
     try:
-        return X25519PrivateKey.from_private_bytes(_read(folder / SHARE_KEY))
+        return X25519PrivateKey.from_private_bytes(read(folder / SHARE_KEY))
     except ValueError:
         raise Unreadable(
             "It holds no key.",
@@ -499,16 +463,3 @@ def _one(files: Sequence[Path]) -> Path:
 
 def _keep(path: Path, data: bytes) -> None:
     keys.keep(path, data, replace=True)
-
-
-def _read(path: Path) -> bytes:
-    try:
-        with path.open("rb") as file:
-            data = file.read(MOST_BYTES + 1)
-    except OSError as error:
-        raise Unreadable(f"{error.strerror}.", where=str(path), mend="Check the path.") from None
-    if len(data) > MOST_BYTES:
-        raise Unreadable(
-            f"It is longer than {MOST_BYTES} bytes.", where=str(path), mend="It is no file of Dure's."
-        )
-    return data
