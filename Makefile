@@ -27,10 +27,10 @@ demo: $(READY)
 	$(BIN)/dure demo --persons $(PERSONS) --hospitals $(HOSPITALS) $(if $(ONCE),--once)
 
 test: $(SPARK)
-	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not slow"
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow"
 
 test-slow: $(SPARK)
-	$(BIN)/python -m pytest -n 2 --dist loadgroup -m slow
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m slow
 
 check: $(READY)
 	$(BIN)/ruff format --check .

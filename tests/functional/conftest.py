@@ -278,7 +278,7 @@ class Site:
     def play(self, *names: str) -> None:
         """Let hospitals answer what waits, all if none is named."""
         chosen = [hospital for hospital in self.hospitals if not names or hospital.name in names]
-        with httpx.Client(base_url=self.url) as hub:
+        with httpx.Client(base_url=self.url, timeout=60) as hub:
             play(hub, chosen, self.asker)
 
 
@@ -329,7 +329,7 @@ def site(tmp_path_factory) -> Iterator[Site]:
             password_hash=hashed,
             now=now,
         )
-    with httpx.Client(base_url=made.url) as door:
+    with httpx.Client(base_url=made.url, timeout=60) as door:
         members = directory(root, (asker, *(hospital.member for hospital in hospitals)))
         assert door.put("/v1/directory", content=encode(members), headers=JSON).is_success
         for hospital in hospitals:

@@ -6,7 +6,6 @@ from importlib.resources import files
 import pytest
 
 AXE = (files("axe_core_python") / "axe.min.js").read_text()
-pytestmark = pytest.mark.xdist_group("browser")  # one browser and one network for all
 PAGES = ("/studies", "/hospitals", "/rules", "/log", "/nothing-here")
 
 

@@ -22,7 +22,6 @@ MORTALITY, CREAM, PLATELETS = (
     "14_antiplatelet_subgroup.yaml",
 )
 CARRIER, OTHERS = (f"CYP2C19 loss of function: {level}" for level in ("carrier", "not a carrier"))
-pytestmark = pytest.mark.xdist_group("nation")
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 CREAM_RATIO, WOMEN_RATIO, CARRIER_RATIO = 3.0, 0.6, 0.5
 

@@ -114,7 +114,7 @@ class Asking(threading.Thread):
                 hospital.turn(http, network.asker)
             if http.get(f"/v1/studies/{study.digest}", headers=told).json()["over"]:
                 break
-            time.sleep(0.02)
+            time.sleep(0.1)
         reply = http.get(f"/v1/studies/{study.digest}/report", headers=told)
         self.reports[study.digest] = decode(Report, reply.content, where="report")
 

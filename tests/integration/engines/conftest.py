@@ -314,9 +314,7 @@ LOCATIONS = {
     "spark connect": lambda request: request.getfixturevalue("small_cluster"),
 }
 """How each engine is reached in these tests: a line for each."""
-ON_ONE_WORKER = pytest.mark.xdist_group("spark")
-"""Spark takes seconds to start, so one worker has it."""
-MARKS = {"spark": [ON_ONE_WORKER], "spark connect": [ON_ONE_WORKER, pytest.mark.slow]}
+MARKS = {"spark connect": [pytest.mark.slow]}
 _OPEN: dict[str, Engine] = {}
 
 

@@ -12,7 +12,7 @@ from dure.engines.problems import StampStale
 from dure.omop.tables import ColumnType
 from dure.onboard.stamp import stamp
 
-from .conftest import ON_ONE_WORKER, needs_spark, tables, written
+from .conftest import needs_spark, tables, written
 
 HISTORY = {
     "location_history_id": pa.array([1, 2], pa.int64()),
@@ -59,7 +59,6 @@ def test_on_postgresql(own):
         assert engine.columns("drug_exposure")["effective_drug_dose"] is ColumnType.FLOAT
 
 
-@ON_ONE_WORKER
 @pytest.mark.slow
 def test_on_spark(tmp_path):
     needs_spark()

@@ -14,7 +14,7 @@ from dure.engines.cohorts import run_many
 from dure.onboard.stamp import stamp
 
 from ...generative.test_cohort_engines import PER_CDM, Cdm, Writer, typed
-from .conftest import ON_ONE_WORKER, closed, in_folder, written
+from .conftest import closed, in_folder, written
 
 
 def made(seed):
@@ -63,14 +63,12 @@ def test_referee_and_postgresql_agree_on_1000_generated_cohorts(seed, postgresql
     agree(on_postgresql(postgresql_server, arrow), cdm, sources, seed)
 
 
-@ON_ONE_WORKER
 @pytest.mark.slow
 def test_referee_and_spark_agree_on_generated_cohorts(tmp_path):
     cdm, sources, arrow = made(1)
     agree(f"spark:local?path={in_folder(tmp_path, arrow)}", cdm, sources[:20], 1)
 
 
-@ON_ONE_WORKER
 @pytest.mark.slow
 def test_referee_and_spark_connect_agree_on_generated_cohorts(cluster, tmp_path):
     closed("spark connect")

@@ -14,7 +14,7 @@ from sqlglot import exp
 from dure.cohort import primitives as p
 from dure.engines.allowed import ALLOWED, TYPES, UNITS
 
-from .conftest import DAYS, HUGE, MARKS, ON_ONE_WORKER
+from .conftest import DAYS, HUGE, MARKS
 
 ID = p.column("measurement_id", "m")
 DAY = p.column("measurement_date", "m")
@@ -227,9 +227,7 @@ def rows(table: pa.Table, *, in_order: bool) -> list[tuple]:
 def pairings():
     for case in CASES:
         yield pytest.param(case, "postgresql")
-        yield pytest.param(
-            case, "spark", marks=[ON_ONE_WORKER, *([] if case in HANDFUL else [pytest.mark.slow])]
-        )
+        yield pytest.param(case, "spark", marks=[] if case in HANDFUL else [pytest.mark.slow])
         yield pytest.param(case, "spark connect", marks=MARKS["spark connect"])
 
 

@@ -16,9 +16,7 @@ from dure.engines.problems import (
 from dure.omop.tables import ColumnType
 from dure.onboard.stamp import stamp
 
-from .conftest import ON_ONE_WORKER, closed, needs_spark, tables, written
-
-pytestmark = ON_ONE_WORKER
+from .conftest import closed, needs_spark, tables, written
 
 
 @pytest.fixture(autouse=True)

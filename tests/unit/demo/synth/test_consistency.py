@@ -2,7 +2,6 @@
 
 import pytest
 
-pytestmark = pytest.mark.xdist_group("synth")
 DATED = {
     "visit_occurrence": ("visit_start_date", "visit_end_date"),
     "condition_occurrence": ("condition_start_date", "condition_end_date"),
