@@ -16,7 +16,7 @@ from dure.engines.duckdb import DuckDBEngine
 from dure.onboard.stamp import stamp
 
 from ..test_conformance import SETS, conformance, expected_rows  # noqa: F401 - a fixture and its words
-from .conftest import ON_ONE_WORKER, in_folder
+from .conftest import in_folder
 
 SHARE = 10
 OF_PEOPLE = "person_id % 10 = 0"
@@ -92,7 +92,6 @@ def test_every_tenth_definition_gives_the_references_rows_on_postgresql(postgres
     assert (count, different) == (210, [])
 
 
-@ON_ONE_WORKER
 @pytest.mark.slow
 def test_sixty_definitions_give_the_references_rows_on_spark(conformance, tmp_path):  # noqa: F811
     source = tables(conformance)
