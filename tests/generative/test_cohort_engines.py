@@ -392,10 +392,10 @@ def check(seed, folder):
             yield len(rows)
 
 
-@settings(QUICK, max_examples=5)
+@settings(QUICK, max_examples=8)
 @given(seed=st.integers(0, 2**32 - 1))
 @example(seed=39_263_234)  # eras of what has no end
-def test_referee_and_duckdb_agree_on_250_generated_cohorts(seed, tmp_path_factory):
+def test_referee_and_duckdb_agree_on_400_generated_cohorts(seed, tmp_path_factory):
     found = list(check(seed, tmp_path_factory.mktemp("spill")))
     assert len(found) == PER_CDM
     assert sum(found) > 0, "a CDM on which every cohort is empty tests nothing"

@@ -300,10 +300,9 @@ def check(told, studies, reports, acknowledged, checkpoints) -> Counter:
     return Counter(entry.what for entry in found)
 
 
-def test_kills_lose_and_double_nothing(tmp_path, network):
-    """On SQLite; the sweep takes PostgreSQL and two hub processes too."""
-    database = f"sqlite:///{tmp_path / 'hub.sqlite'}"
-    ended = run_with_kills(tmp_path / "hub", database, network, kills=3, processes=1, seed=1)
+def test_kills_lose_and_double_nothing(tmp_path, database_url, network):
+    processes = 1 if database_url.startswith("sqlite") else 2
+    ended = run_with_kills(tmp_path / "hub", database_url, network, kills=10, processes=processes, seed=1)
     assert check(*ended)["report made"] > 0
 
 

@@ -114,7 +114,7 @@ class Asking(threading.Thread):
                 hospital.turn(http, network.asker)
             if http.get(f"/v1/studies/{study.digest}", headers=told).json()["over"]:
                 break
-            time.sleep(0.1)
+            time.sleep(0.02)
         reply = http.get(f"/v1/studies/{study.digest}/report", headers=told)
         self.reports[study.digest] = decode(Report, reply.content, where="report")
 
@@ -167,8 +167,8 @@ def check(served, cdm, folder, reports: dict[str, Report]) -> None:
     assert served.hub.reads(log_actions.verify).size > 0
 
 
-def test_a_node_killed_at_six_random_points(served, cdm, folder):
-    kill_at_random(served, cdm, folder, kills=6, seed=1)
+def test_a_node_killed_at_twenty_random_points(served, cdm, folder):
+    kill_at_random(served, cdm, folder, kills=20, seed=1)
 
 
 @pytest.mark.slow

@@ -115,7 +115,7 @@ class Node:
             state = self.served.get(f"/v1/studies/{study}", self.token).json()
             if state["over"]:
                 return self.report(study)
-            time.sleep(0.2)
+            time.sleep(0.02)
         raise AssertionError(state)
 
     def report(self, study: str) -> Report:
